@@ -1,0 +1,3 @@
+//! Part of the engine.
+#![no_std]
+extern crate alloc;
