@@ -7,6 +7,11 @@ use crate::decimal::Decimal;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+mod binary;
+
+/// How deep lists and objects may be nested. Whoever makes values of untrusted input keeps to it.
+pub const MAX_DEPTH: usize = 100;
+
 /// A name of an argument, a result, a variable or an object field.
 pub type Name = Arc<str>;
 
@@ -107,6 +112,19 @@ impl Value {
         }
     }
 
+    /// The type, as problems name it.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Missing => "Missing",
+            Self::Boolean(_) => "Boolean",
+            Self::Number(_) => "Number",
+            Self::String(_) => "String",
+            Self::List(_) => "List",
+            Self::Object(_) => "Object",
+        }
+    }
+
     /// The field of an object value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
@@ -126,6 +144,18 @@ impl From<bool> for Value {
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::Number(value.into())
+    }
+}
+
+impl From<Decimal> for Value {
+    fn from(value: Decimal) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<Fields> for Value {
+    fn from(value: Fields) -> Self {
+        Self::Object(value)
     }
 }
 
