@@ -1,0 +1,140 @@
+//! Fences: the condition under which a promise may leave.
+//!
+//! A message, a reply or a process launch that asserts something about the journal must not happen before the journal
+//! says so on disk. The condition travels with the effect, as a value that only the [`Outbox`](crate::outbox::Outbox) makes:
+//! *durable* means this node's storage has the record, *committed* means that no single failure can take it back.
+//!
+//! A fence cannot be made elsewhere, and it cannot be kept beyond the step that made it (a record at its offset might be
+//! another one by then). This machine compiles:
+//!
+//! ```
+//! # use baton_protocol::{fence::Fence, machine::{Input, Machine}, outbox::Outbox, time::{Instant, Now}};
+//! # #[derive(Debug)] struct Said;
+//! # impl baton_protocol::gate::Promise for Said {}
+//! struct Honest;
+//! impl Machine for Honest {
+//!     // …
+//! #   type Input = ();
+//! #   type Lane = ();
+//! #   type Hint = ();
+//! #   type Promise = Said;
+//! #   fn deadline(&self) -> Option<Instant> { None }
+//! #   fn check(&self) {}
+//!     fn step(&mut self, _: Now, _: Input<()>, out: &mut Outbox<'_, Self>) {
+//!         let fence: Fence<'_> = out.committed();
+//!         let _ = out.promise(fence, (), Said);
+//!     }
+//! }
+//! ```
+//!
+//! A forged fence does not compile:
+//!
+//! ```compile_fail,E0451
+//! # use baton_protocol::{fence::Fence, record::Offset};
+//! # fn forge(real: Fence<'static>) {
+//! let forged = Fence { after: Offset(0), ..real };
+//! # }
+//! ```
+//!
+//! nor a promise without a fence:
+//!
+//! ```compile_fail,E0061
+//! # use baton_protocol::{fence::Fence, machine::{Input, Machine}, outbox::Outbox, time::{Instant, Now}};
+//! # #[derive(Debug)] struct Said;
+//! # impl baton_protocol::gate::Promise for Said {}
+//! struct Hasty;
+//! impl Machine for Hasty {
+//! #   type Input = ();
+//! #   type Lane = ();
+//! #   type Hint = ();
+//! #   type Promise = Said;
+//! #   fn deadline(&self) -> Option<Instant> { None }
+//! #   fn check(&self) {}
+//!     fn step(&mut self, _: Now, _: Input<()>, out: &mut Outbox<'_, Self>) {
+//!         let _ = out.promise((), Said);
+//!     }
+//! }
+//! ```
+//!
+//! nor a fence that is kept for later:
+//!
+//! ```compile_fail
+//! # use baton_protocol::{fence::Fence, machine::{Input, Machine}, outbox::Outbox, time::{Instant, Now}};
+//! # #[derive(Debug)] struct Said;
+//! # impl baton_protocol::gate::Promise for Said {}
+//! struct Hoarder(Option<Fence<'static>>);
+//! impl Machine for Hoarder {
+//! #   type Input = ();
+//! #   type Lane = ();
+//! #   type Hint = ();
+//! #   type Promise = Said;
+//! #   fn deadline(&self) -> Option<Instant> { None }
+//! #   fn check(&self) {}
+//!     fn step(&mut self, _: Now, _: Input<()>, out: &mut Outbox<'_, Self>) {
+//!         self.0 = Some(out.committed());
+//!     }
+//! }
+//! ```
+//!
+//! nor an outbox of one's own:
+//!
+//! ```compile_fail,E0624
+//! # use baton_protocol::{machine::Machine, outbox::Outbox};
+//! # fn steal<M: Machine>() {
+//! let make = Outbox::<M>::new;
+//! # }
+//! ```
+
+use crate::journal::{Generation, Watermarks};
+use crate::record::Offset;
+use core::marker::PhantomData;
+
+/// How sure a record must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Level {
+    /// This node's storage has it. For acknowledgements and votes: what this node alone asserts.
+    Durable,
+    /// No single failure takes it back. For everything that the world outside sees.
+    Committed,
+}
+
+/// "After all records before an offset are durable", or committed. Valid within the step that made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fence<'step> {
+    after: Condition,
+    generation: Generation,
+    step: PhantomData<&'step ()>,
+}
+
+impl Fence<'_> {
+    pub(crate) fn new(level: Level, before: Offset, generation: Generation) -> Self {
+        Self { after: Condition { level, before }, generation, step: PhantomData }
+    }
+
+    /// Of the journal when the fence was made.
+    pub(crate) fn generation(self) -> Generation {
+        self.generation
+    }
+
+    pub(crate) fn condition(self) -> Condition {
+        self.after
+    }
+}
+
+/// All records before this offset are this sure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Condition {
+    pub(crate) level: Level,
+    pub(crate) before: Offset,
+}
+
+impl Condition {
+    pub(crate) fn holds(self, marks: &Watermarks) -> bool {
+        self.before <= marks.at(self.level)
+    }
+
+    /// Whether this holds at the latest when `other` does: what is committed is durable, and what is before too.
+    pub(crate) fn is_implied_by(self, other: Self) -> bool {
+        self.level <= other.level && self.before <= other.before
+    }
+}
