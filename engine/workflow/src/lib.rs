@@ -7,4 +7,6 @@ extern crate std;
 
 pub mod decimal;
 pub mod problem;
+pub mod schedule;
+pub mod time;
 pub mod value;
