@@ -177,11 +177,7 @@ fn any(_: &'static str, _: &str) -> Checked<()> {
 
 fn not_empty(kind: &'static str, text: &str) -> Checked<()> {
     if text.is_empty() {
-        return Err(Problem::coded(
-            "EmptyString",
-            [("type", kind.to_string())],
-            format!("{kind} must not be empty"),
-        ));
+        return Err(Problem::coded("EmptyString", [("type", kind.to_string())], format!("{kind} must not be empty")));
     }
     if text.len() > MAX_NAME {
         return Err(invalid(kind, text, &format!("is longer than {MAX_NAME} bytes")));
@@ -209,7 +205,8 @@ fn segment(kind: &'static str, text: &str, part: &str) -> Checked<()> {
         }
         Some(_) => {}
     }
-    let is_mark = |c: char| ('\u{300}'..='\u{36f}').contains(&c) || ('\u{fe00}'..='\u{fe0f}').contains(&c) || c == '\u{200d}';
+    let is_mark =
+        |c: char| ('\u{300}'..='\u{36f}').contains(&c) || ('\u{fe00}'..='\u{fe0f}').contains(&c) || c == '\u{200d}';
     if let Some(c) = chars.find(|c| !is_start(*c) && !is_mark(*c) && *c != '-' && *c != '.') {
         return Err(invalid(kind, text, &format!("must not contain '{}'", c.escape_debug())));
     }

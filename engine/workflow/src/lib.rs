@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod decimal;
+pub mod id;
 pub mod json;
 pub mod problem;
 pub mod schedule;

@@ -40,11 +40,9 @@ impl Json for bool {
     fn read(doc: &Doc<'_>) -> Option<Self> {
         match doc.node.kind {
             NodeKind::Boolean(b) => Some(b),
-            NodeKind::Null
-            | NodeKind::Number(_)
-            | NodeKind::String(_)
-            | NodeKind::List(_)
-            | NodeKind::Object(_) => doc.expected("true or false"),
+            NodeKind::Null | NodeKind::Number(_) | NodeKind::String(_) | NodeKind::List(_) | NodeKind::Object(_) => {
+                doc.expected("true or false")
+            }
         }
     }
 
@@ -61,11 +59,9 @@ impl Json for Decimal {
     fn read(doc: &Doc<'_>) -> Option<Self> {
         match &doc.node.kind {
             NodeKind::Number(number) => Some(number.clone()),
-            NodeKind::Null
-            | NodeKind::Boolean(_)
-            | NodeKind::String(_)
-            | NodeKind::List(_)
-            | NodeKind::Object(_) => doc.expected("a number"),
+            NodeKind::Null | NodeKind::Boolean(_) | NodeKind::String(_) | NodeKind::List(_) | NodeKind::Object(_) => {
+                doc.expected("a number")
+            }
         }
     }
 

@@ -27,7 +27,7 @@
 macro_rules! json_struct {
     (
         $(#[doc = $doc:literal])*
-        $(#[$meta:meta])*
+        $(#[derive($($derive:path),* $(,)?)])*
         $vis:vis struct $name:ident {
             $(
                 $(#[doc = $field_doc:literal])*
@@ -39,7 +39,7 @@ macro_rules! json_struct {
         }
     ) => {
         $(#[doc = $doc])*
-        $(#[$meta])*
+        $(#[derive($($derive),*)])*
         $vis struct $name {
             $( $(#[doc = $field_doc])* pub $field: $type, )*
         }
@@ -100,7 +100,7 @@ macro_rules! json_struct {
 macro_rules! json_union {
     (
         $(#[doc = $doc:literal])*
-        $(#[$meta:meta])*
+        $(#[derive($($derive:path),* $(,)?)])*
         $vis:vis enum $name:ident {
             $(
                 $(#[doc = $variant_doc:literal])*
@@ -118,7 +118,7 @@ macro_rules! json_union {
         }
     ) => {
         $(#[doc = $doc])*
-        $(#[$meta])*
+        $(#[derive($($derive),*)])*
         $vis enum $name {
             $(
                 $(#[doc = $variant_doc])*

@@ -52,15 +52,12 @@ impl Node {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
         match &self.kind {
-            NodeKind::Object(members) => members
-                .iter()
-                .find(|(n, _, node)| &**n == name && node.kind != NodeKind::Null)
-                .map(|(_, _, node)| node),
-            NodeKind::Null
-            | NodeKind::Boolean(_)
-            | NodeKind::Number(_)
-            | NodeKind::String(_)
-            | NodeKind::List(_) => None,
+            NodeKind::Object(members) => {
+                members.iter().find(|(n, _, node)| &**n == name && node.kind != NodeKind::Null).map(|(_, _, node)| node)
+            }
+            NodeKind::Null | NodeKind::Boolean(_) | NodeKind::Number(_) | NodeKind::String(_) | NodeKind::List(_) => {
+                None
+            }
         }
     }
 
@@ -69,11 +66,9 @@ impl Node {
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             NodeKind::String(text) => Some(text),
-            NodeKind::Null
-            | NodeKind::Boolean(_)
-            | NodeKind::Number(_)
-            | NodeKind::List(_)
-            | NodeKind::Object(_) => None,
+            NodeKind::Null | NodeKind::Boolean(_) | NodeKind::Number(_) | NodeKind::List(_) | NodeKind::Object(_) => {
+                None
+            }
         }
     }
 

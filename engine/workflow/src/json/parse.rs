@@ -74,11 +74,7 @@ impl Parser<'_> {
 
     fn value(&mut self, depth: usize) -> Checked<Node> {
         if depth > limit::DEPTH {
-            return Err(Problem::new(format!(
-                "{}: nested more than {} levels deep",
-                self.place(),
-                limit::DEPTH
-            )));
+            return Err(Problem::new(format!("{}: nested more than {} levels deep", self.place(), limit::DEPTH)));
         }
         let place = self.place();
         let kind = match self.peek() {

@@ -181,11 +181,9 @@ impl<'a> Doc<'a> {
     pub fn string(&self) -> Option<&'a str> {
         match &self.node.kind {
             NodeKind::String(text) => Some(text),
-            NodeKind::Null
-            | NodeKind::Boolean(_)
-            | NodeKind::Number(_)
-            | NodeKind::List(_)
-            | NodeKind::Object(_) => self.expected("a string"),
+            NodeKind::Null | NodeKind::Boolean(_) | NodeKind::Number(_) | NodeKind::List(_) | NodeKind::Object(_) => {
+                self.expected("a string")
+            }
         }
     }
 
@@ -202,10 +200,7 @@ impl<'a> Doc<'a> {
     }
 
     /// Each member of this object, read by `read`.
-    pub fn members<K, T>(
-        &self,
-        mut read: impl FnMut(&str, &Doc<'_>) -> Option<(K, T)>,
-    ) -> Option<Vec<(K, T)>> {
+    pub fn members<K, T>(&self, mut read: impl FnMut(&str, &Doc<'_>) -> Option<(K, T)>) -> Option<Vec<(K, T)>> {
         let NodeKind::Object(members) = &self.node.kind else {
             return self.expected("an object");
         };
@@ -223,11 +218,9 @@ impl<'a> Doc<'a> {
             NodeKind::Object(members) => {
                 Some(ObjectDoc { doc: self, members, known: RefCell::new(Vec::with_capacity(members.len())) })
             }
-            NodeKind::Null
-            | NodeKind::Boolean(_)
-            | NodeKind::Number(_)
-            | NodeKind::String(_)
-            | NodeKind::List(_) => self.expected("an object"),
+            NodeKind::Null | NodeKind::Boolean(_) | NodeKind::Number(_) | NodeKind::String(_) | NodeKind::List(_) => {
+                self.expected("an object")
+            }
         }
     }
 }
@@ -298,7 +291,7 @@ impl ObjectDoc<'_> {
 
 /// The name most similar to what was written, if it is similar enough to have been meant.
 #[must_use]
-pub fn closest<'n>(written: &str, names: &[&'n str]) -> Option<&'n str> {
+pub(super) fn closest<'n>(written: &str, names: &[&'n str]) -> Option<&'n str> {
     if written.len() > 64 {
         return None;
     }
