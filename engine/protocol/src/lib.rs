@@ -111,7 +111,6 @@ pub mod checksum;
 pub mod deadline;
 pub mod event_id;
 pub mod fence;
-pub mod frame;
 pub mod gate;
 pub mod journal;
 pub mod limit;

@@ -6,9 +6,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod decimal;
-pub mod id;
-pub mod json;
 pub mod problem;
-pub mod schedule;
-pub mod time;
 pub mod value;

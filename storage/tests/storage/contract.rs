@@ -1,0 +1,300 @@
+//! What every store must do, whatever it is made of.
+
+use crate::sample::{journal, records};
+use baton_protocol::record::{Offset, Position, Record};
+use baton_storage::{Access, Error, Recovered, Store};
+
+/// A place where a store lives, and what can be done to it from outside.
+pub(crate) trait Place {
+    type Store: Store<Access = Self::Access>;
+    type Access: Access;
+
+    fn open(&self) -> Result<(Self::Store, Recovered), Error>;
+
+    /// The process dies: what was not synced is lost, perhaps in part.
+    fn crash(&self, store: Self::Store);
+
+    /// Roughly how many bytes the store needs.
+    fn size(&self, store: &Self::Store) -> u64;
+}
+
+/// Runs the whole suite, each case in a new place.
+pub(crate) fn all<P: Place>(new: impl Fn() -> P) {
+    for case in [
+        empty::<P>,
+        order_and_reopening,
+        only_synced_survives,
+        misplaced_records_are_refused,
+        cells,
+        truncation,
+        truncation_everywhere,
+        images_and_tails,
+        broken_off_images_do_not_count,
+        release_gives_space_back,
+        release_needs_an_image,
+        reading_while_writing,
+        many_reopenings,
+    ] {
+        case(new());
+    }
+}
+
+pub(crate) fn read<A: Access>(access: &A, from: u64) -> Vec<Record> {
+    access.records(Offset(from)).unwrap().map(Result::unwrap).collect()
+}
+
+fn empty<P: Place>(place: P) {
+    let (mut store, recovered) = place.open().unwrap();
+    assert_eq!((recovered.end, recovered.released), (Position::ORIGIN, Position::ORIGIN));
+    assert!(recovered.image.is_none() && recovered.cells.is_empty() && recovered.cut.is_none());
+    assert_eq!(store.sync().unwrap().end, Position::ORIGIN);
+    assert!(read(&store.access(), 0).is_empty());
+    store.settle().unwrap();
+    drop(store);
+    let (store, recovered) = place.open().unwrap();
+    assert_eq!((store.end(), recovered.end), (Position::ORIGIN, Position::ORIGIN));
+}
+
+fn order_and_reopening<P: Place>(place: P) {
+    let (all, end) = journal(500);
+    let (mut store, _) = place.open().unwrap();
+    for group in all.chunks(7) {
+        store.append(group).unwrap();
+        let synced = store.sync().unwrap();
+        assert_eq!((synced.end, synced.generation), (group[group.len() - 1].id.after(), 0));
+    }
+    let access = store.access();
+    for from in [0, 1, 6, 7, 250, 499, 500] {
+        assert_eq!(read(&access, from), all[from as usize..], "from {from}");
+    }
+    drop((store, access));
+    let (store, recovered) = place.open().unwrap();
+    assert_eq!((store.end(), recovered.end, recovered.cut), (end, end, None));
+    assert_eq!(read(&store.access(), 0), all);
+}
+
+fn only_synced_survives<P: Place>(place: P) {
+    let (all, _) = journal(30);
+    let (mut store, _) = place.open().unwrap();
+    store.append(&all[..10]).unwrap();
+    store.put("vote", b"one").unwrap();
+    store.sync().unwrap();
+    store.append(&all[10..]).unwrap();
+    store.put("vote", b"two").unwrap();
+    assert_eq!(store.end(), all[29].id.after());
+    assert_eq!(read(&store.access(), 0), all[..10], "what is not durable is not shown");
+    place.crash(store);
+    let (mut store, recovered) = place.open().unwrap();
+    let found = read(&store.access(), 0);
+    assert!(found.len() >= 10 && found[..] == all[..found.len()], "a prefix");
+    assert_eq!(recovered.end, found[found.len() - 1].id.after());
+    let vote = recovered.cells["vote"].clone();
+    assert!(vote == b"one" || (vote == b"two" && found.len() == 30), "the cell came last");
+    let (more, end) = records(recovered.end, 2, 5);
+    store.append(&more).unwrap();
+    assert_eq!(store.sync().unwrap().end, end);
+    drop(store);
+    assert_eq!(place.open().unwrap().1.end, end);
+}
+
+fn misplaced_records_are_refused<P: Place>(place: P) {
+    let (all, _) = journal(5);
+    let (mut store, _) = place.open().unwrap();
+    assert!(matches!(store.append(&all[1..2]), Err(Error::Misplaced(_))));
+    let mut wrong = all[1].clone();
+    wrong.payload = b"damaged on its way".as_slice().into();
+    assert!(matches!(store.append(&[all[0].clone(), wrong, all[2].clone()]), Err(Error::Misplaced(_))));
+    assert_eq!(store.end(), all[0].id.after());
+    store.append(&all[1..]).unwrap();
+    store.sync().unwrap();
+    assert_eq!(read(&store.access(), 0), all);
+}
+
+fn cells<P: Place>(place: P) {
+    let (mut store, _) = place.open().unwrap();
+    store.put("epoch", b"7").unwrap();
+    store.put("vote", b"none").unwrap();
+    store.put("epoch", b"8").unwrap();
+    store.sync().unwrap();
+    assert_eq!(store.access().cell("epoch").unwrap().unwrap(), b"8");
+    assert_eq!(store.access().cell("nothing").unwrap(), None);
+    assert!(matches!(store.put("", b""), Err(Error::Cell { .. })));
+    assert!(matches!(store.put("large", &vec![0; baton_storage::CELL_VALUE + 1]), Err(Error::Cell { .. })));
+    store.put("empty", b"").unwrap();
+    store.sync().unwrap();
+    place.crash(store);
+    let (_, recovered) = place.open().unwrap();
+    let cells: Vec<_> = recovered.cells.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    assert_eq!(cells, [("empty", &b""[..]), ("epoch", b"8"), ("vote", b"none")]);
+}
+
+fn truncation<P: Place>(place: P) {
+    let (all, _) = journal(40);
+    let (mut store, _) = place.open().unwrap();
+    store.append(&all[..30]).unwrap();
+    store.sync().unwrap();
+    store.append(&all[30..]).unwrap();
+    let to = all[24].id.after();
+    assert!(matches!(store.truncate(Position { epoch: to.epoch.next(), ..to }), Err(Error::NoSuchPosition(_))));
+    store.truncate(to).unwrap();
+    let synced = store.sync().unwrap();
+    assert_eq!((synced.end, synced.generation, store.end()), (to, 1, to));
+    assert_eq!(read(&store.access(), 0), all[..25]);
+    let (other, end) = records(to, 2, 10);
+    store.append(&other).unwrap();
+    store.sync().unwrap();
+    place.crash(store);
+    let (store, recovered) = place.open().unwrap();
+    assert_eq!(recovered.end, end);
+    assert_eq!(read(&store.access(), 0), [&all[..25], &other[..]].concat());
+}
+
+fn truncation_everywhere<P: Place>(place: P) {
+    let (all, _) = journal(60);
+    let (mut store, _) = place.open().unwrap();
+    for group in all.chunks(9) {
+        store.append(group).unwrap();
+        store.sync().unwrap();
+    }
+    for length in (0..60).rev() {
+        let to = if length == 0 { Position::ORIGIN } else { all[length - 1].id.after() };
+        store.truncate(to).unwrap();
+        assert_eq!(store.sync().unwrap().end, to);
+        if length % 7 == 0 {
+            place.crash(store);
+            let opened = place.open().unwrap();
+            store = opened.0;
+            assert_eq!(opened.1.end, to);
+        }
+        assert_eq!(read(&store.access(), 0), all[..length]);
+    }
+    store.append(&all).unwrap();
+    store.sync().unwrap();
+    assert_eq!(read(&store.access(), 0), all);
+}
+
+fn image(size: usize) -> Vec<Vec<u8>> {
+    (0..size).map(|n| vec![n as u8; n * 1000 % 3001]).collect()
+}
+
+fn images_and_tails<P: Place>(place: P) {
+    let (all, end) = journal(90);
+    let (mut store, _) = place.open().unwrap();
+    let access = store.access();
+    let at = |n: usize| all[n - 1].id.after();
+    store.append(&all[..60]).unwrap();
+    assert!(matches!(access.write_image(at(60), &mut image(3).into_iter()), Err(Error::NotDurable { .. })));
+    store.sync().unwrap();
+    access.write_image(at(30), &mut image(3).into_iter()).unwrap();
+    let newest = access.write_image(at(60), &mut image(300).into_iter()).unwrap();
+    assert_eq!(newest.bytes, image(300).iter().map(|chunk| chunk.len() as u64).sum::<u64>());
+    assert_eq!(access.image(), Some(newest));
+    store.append(&all[60..]).unwrap();
+    store.sync().unwrap();
+    drop(access);
+    place.crash(store);
+    let (mut store, recovered) = place.open().unwrap();
+    let access = store.access();
+    assert_eq!((recovered.image, recovered.end), (Some(newest), end));
+    let chunks: Vec<_> = access.chunks(newest.at).unwrap().map(Result::unwrap).collect();
+    assert_eq!(chunks, image(300));
+    assert_eq!(read(&access, 60), all[60..]);
+    assert!(matches!(access.chunks(at(59)).map(drop), Err(Error::NoImage(_))));
+    store.truncate(at(50)).unwrap();
+    assert_eq!(access.image().unwrap().at, at(30), "an image beyond a truncation is gone");
+    drop((store, access));
+    assert_eq!(place.open().unwrap().1.image.unwrap().at, at(30));
+}
+
+fn broken_off_images_do_not_count<P: Place>(place: P) {
+    let (all, end) = journal(20);
+    let (mut store, _) = place.open().unwrap();
+    store.append(&all).unwrap();
+    store.sync().unwrap();
+    let access = store.access();
+    let too_long = image(3).into_iter().chain([vec![0; baton_storage::IMAGE_CHUNK + 1]]);
+    assert!(matches!(access.write_image(end, &mut too_long.into_iter()), Err(Error::Chunk { .. })));
+    assert_eq!(access.image(), None);
+    access.write_image(end, &mut image(3).into_iter()).unwrap();
+    drop(access);
+    place.crash(store);
+    let (store, recovered) = place.open().unwrap();
+    assert_eq!(recovered.image.unwrap().at, end);
+    let chunks: Vec<_> = store.access().chunks(end).unwrap().map(Result::unwrap).collect();
+    assert_eq!(chunks, image(3));
+}
+
+fn release_gives_space_back<P: Place>(place: P) {
+    let (mut store, _) = place.open().unwrap();
+    let mut all = Vec::new();
+    let mut peak = 0;
+    for round in 0..40 {
+        let (more, end) = records(store.end(), 1, 500);
+        all.extend(more.iter().cloned());
+        store.append(&more).unwrap();
+        store.sync().unwrap();
+        if round < 20 {
+            peak = place.size(&store);
+        }
+        if round >= 20 {
+            store.access().write_image(end, &mut image(3).into_iter()).unwrap();
+            store.release(end.offset).unwrap();
+        }
+    }
+    let size = place.size(&store);
+    assert!(size < peak / 2, "{size} bytes are left of {peak}");
+    drop(store);
+    let (mut store, recovered) = place.open().unwrap();
+    let first = recovered.released.offset.0;
+    assert!(first > 10_000, "released up to {first}");
+    assert_eq!(recovered.end, all[all.len() - 1].id.after());
+    assert_eq!(recovered.image.unwrap().at, recovered.end);
+    assert_eq!(read(&store.access(), first), all[first as usize..]);
+    assert!(matches!(store.access().records(Offset(first - 1)).map(drop), Err(Error::Released { .. })));
+    let (more, end) = records(store.end(), 1, 10);
+    store.append(&more).unwrap();
+    assert_eq!(store.sync().unwrap().end, end);
+    assert_eq!(read(&store.access(), recovered.end.offset.0), more);
+}
+
+fn release_needs_an_image<P: Place>(place: P) {
+    let (all, _) = journal(100);
+    let (mut store, _) = place.open().unwrap();
+    store.append(&all).unwrap();
+    store.sync().unwrap();
+    assert!(matches!(store.release(Offset(50)), Err(Error::NotCovered { .. })));
+    store.access().write_image(all[48].id.after(), &mut image(1).into_iter()).unwrap();
+    assert!(matches!(store.release(Offset(50)), Err(Error::NotCovered { .. })));
+    store.release(Offset(49)).unwrap();
+    drop(store);
+    place.open().unwrap();
+}
+
+fn reading_while_writing<P: Place>(place: P) {
+    let (all, _) = journal(1000);
+    let (mut store, _) = place.open().unwrap();
+    let access = store.access();
+    let mut seen = 0;
+    for group in all.chunks(100) {
+        store.append(group).unwrap();
+        let mut reading = access.records(Offset(seen / 2)).unwrap();
+        reading.next();
+        store.sync().unwrap();
+        let rest: Vec<_> = reading.map(Result::unwrap).collect();
+        assert!(rest.iter().zip(&all[seen as usize / 2 + usize::from(seen > 0)..]).all(|(a, b)| a == b));
+        seen += 100;
+        assert_eq!(read(&access, 0), all[..seen as usize]);
+    }
+}
+
+fn many_reopenings<P: Place>(place: P) {
+    let (all, end) = journal(60);
+    for group in all.chunks(3) {
+        let (mut store, recovered) = place.open().unwrap();
+        assert_eq!(recovered.end.offset, group[0].id.offset);
+        store.append(group).unwrap();
+        store.sync().unwrap();
+        place.crash(store);
+    }
+    assert_eq!(place.open().unwrap().1.end, end);
+}
