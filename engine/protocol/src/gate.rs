@@ -17,6 +17,7 @@ use crate::fence::{Condition, Level};
 use crate::journal::Watermarks;
 use crate::limit::{Full, Limits};
 use crate::record::Offset;
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt::Debug;
@@ -87,46 +88,51 @@ impl<L: Ord + Clone, P: Promise> Gate<L, P> {
         promise: P,
         marks: &Watermarks,
     ) -> Result<Option<(L, P)>, Full> {
-        let waiting = self.lanes.get_mut(&lane);
-        if waiting.is_none() && condition.holds(marks) {
-            return Ok(Some((lane, promise)));
-        }
+        let waiting = self.lanes.get(&lane);
+        let replaced = waiting.and_then(|waiting| replaceable(waiting, &promise, condition)).map(|held| held.bytes);
+        let others = waiting.map_or(0, VecDeque::len) - usize::from(replaced.is_some());
         let bytes = promise.bytes();
-        let replaced = waiting.as_deref().and_then(|waiting| replaceable(waiting, &promise, condition));
-        let freed = replaced.map_or(0, |held| held.bytes);
-        if replaced.is_none() && self.count >= self.promises {
+        let passes = others == 0 && condition.holds(marks);
+        if !passes && replaced.is_none() && self.count >= self.promises {
             return Err(Full::Promises { limit: self.promises });
         }
-        if (self.bytes - freed).saturating_add(bytes) > self.promise_bytes {
+        if !passes && (self.bytes - replaced.unwrap_or(0)).saturating_add(bytes) > self.promise_bytes {
             return Err(Full::PromiseBytes { limit: self.promise_bytes });
         }
 
-        let replaces = replaced.is_some();
-        let sequence = self.sequence;
+        if replaced.is_some() {
+            self.drop_last(&lane);
+        }
+        if passes {
+            return Ok(Some((lane, promise)));
+        }
+        self.hold(lane, condition, promise, bytes);
+        Ok(None)
+    }
+
+    fn hold(&mut self, lane: L, condition: Condition, promise: P, bytes: usize) {
+        let held = Held { sequence: self.sequence, condition, bytes, promise };
         self.sequence += 1;
-        self.bytes = self.bytes - freed + bytes;
-        let held = Held { sequence, condition, bytes, promise };
-        match waiting {
-            None => {
-                self.heads[condition.level as usize].insert((condition.before, sequence), lane.clone());
-                self.lanes.insert(lane, VecDeque::from([held]));
-                self.count += 1;
-            }
-            Some(waiting) if replaces => {
-                if waiting.len() == 1 {
-                    let old = &waiting[0];
-                    self.heads[old.condition.level as usize].remove(&(old.condition.before, old.sequence));
-                    self.heads[condition.level as usize].insert((condition.before, sequence), lane);
-                }
-                waiting.pop_back();
-                waiting.push_back(held);
-            }
-            Some(waiting) => {
-                waiting.push_back(held);
-                self.count += 1;
+        self.count += 1;
+        self.bytes += bytes;
+        match self.lanes.entry(lane) {
+            Entry::Occupied(waiting) => waiting.into_mut().push_back(held),
+            Entry::Vacant(lane) => {
+                self.heads[condition.level as usize].insert((condition.before, held.sequence), lane.key().clone());
+                lane.insert(VecDeque::from([held]));
             }
         }
-        Ok(None)
+    }
+
+    /// Drops the newest promise of a lane.
+    fn drop_last(&mut self, lane: &L) {
+        let Some(waiting) = self.lanes.get_mut(lane) else { return };
+        if waiting.len() == 1 {
+            self.withdraw(lane);
+        } else if let Some(held) = waiting.pop_back() {
+            self.count -= 1;
+            self.bytes -= held.bytes;
+        }
     }
 
     /// Removes the promises that may leave at `marks`, in the order in which they were made.
