@@ -111,6 +111,7 @@ pub mod checksum;
 pub mod deadline;
 pub mod event_id;
 pub mod fence;
+pub mod frame;
 pub mod gate;
 pub mod journal;
 pub mod limit;
