@@ -1,0 +1,5 @@
+//! The parts that the `baton` command is put together from.
+//!
+//! They are a library so that the daemons, the tests and the benchmarks use the very same code.
+
+pub mod process;

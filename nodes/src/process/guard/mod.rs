@@ -1,0 +1,214 @@
+//! The guard: the small process that starts, awaits and kills all job processes of one launcher.
+//!
+//! It has one purpose, no runtime and hardly any heap. Its threads:
+//!
+//! - `STARTERS` threads take turns in reading a request and carrying it out. The program never has more than
+//!   `STARTERS - 1` launches unanswered, so there is always one left to read a kill, even if starting hangs in a dead
+//!   network file system.
+//! - The reaper waits for children, our own and those that we inherit as subreaper.
+//! - The sweeper kills what a killed process left behind outside its group.
+//!
+//! It ends when the control socket does, and not before everything below it is dead. It holds a lock on the work
+//! directory until then, so that a successor starts nothing while something of its predecessor still runs. When the guard
+//! itself is killed, the program reports its processes as lost and kills what it finds; so does the next guard.
+//!
+//! A guard that cannot even begin says why on standard error, which it shares with the program.
+
+mod registry;
+mod spawn;
+mod sweep;
+pub(super) mod tree;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::{WaitOptions, set_child_subreaper, wait};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use self::registry::Registry;
+use self::sweep::Sweeper;
+use super::wire::{Report, Request};
+
+/// The number of threads that read requests. One more than the program has launches in flight.
+pub(super) const STARTERS: usize = super::connection::STARTS_IN_FLIGHT + 1;
+
+/// The stack of a thread in bytes. Starting a process needs little of it; the child uses one of its own.
+const STACK: usize = 256 << 10;
+
+/// How much of the control socket is read at once, in bytes.
+const READ_SIZE: usize = 16 << 10;
+
+/// The file in the work directory that a guard holds locked as long as something may run below it.
+const LOCK_FILE: &str = "guard.lock";
+
+/// What the `baton` command does under [`GUARD_COMMAND`](super::GUARD_COMMAND): serves the socket on standard input until
+/// that closes.
+#[expect(clippy::print_stderr, reason = "the guard has nothing else to tell its trouble to")]
+pub fn guard_main(work_directory: &Path) -> ExitCode {
+    match serve(work_directory) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("baton guard for {}: {error}", work_directory.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(work_directory: &Path) -> io::Result<()> {
+    let control = io::stdin().as_fd().try_clone_to_owned()?;
+    // A handler that does nothing, not "ignore": the jobs would inherit the latter. Whoever stops a whole service by signal
+    // means the program; the guard follows when that has ended.
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    #[cfg(target_os = "linux")]
+    set_child_subreaper(Some(rustix::process::getpid()))?;
+
+    let lock = File::options().create(true).truncate(false).write(true).open(work_directory.join(LOCK_FILE))?;
+    lock.lock()?;
+    tree::kill_marked(&tree::Marker::new(work_directory));
+
+    let registry = Arc::new(Registry::new(control.try_clone()?));
+    let sweeper = Arc::new(Sweeper::new(Arc::clone(&registry), tree::Marker::new(work_directory)));
+    registry.report(Report::Ready);
+
+    let start = |name: &str| thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+    start("reaper").spawn({
+        let registry = Arc::clone(&registry);
+        move || reap(&registry)
+    })?;
+    start("sweeper").spawn({
+        let sweeper = Arc::clone(&sweeper);
+        move || sweeper.run()
+    })?;
+    let requests = Arc::new(Mutex::new(Requests::new(control)));
+    // A starter that hangs must not keep the others' processes alive: the first one to see the end is enough.
+    let (closed, await_close) = mpsc::sync_channel(STARTERS);
+    for _ in 0..STARTERS {
+        let (requests, registry, sweeper) = (Arc::clone(&requests), Arc::clone(&registry), Arc::clone(&sweeper));
+        let closed = closed.clone();
+        start("starter").spawn(move || {
+            while let Some((request, outputs)) = lock_requests(&requests).next() {
+                carry_out(&registry, &sweeper, request, outputs);
+            }
+            let _ = closed.send(());
+        })?;
+    }
+    let _ = await_close.recv();
+    end(&registry);
+    Ok(())
+}
+
+fn lock_requests(requests: &Mutex<Requests>) -> MutexGuard<'_, Requests> {
+    requests.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn carry_out(registry: &Registry, sweeper: &Sweeper, request: Request, outputs: Option<[OwnedFd; 2]>) {
+    match (request, outputs) {
+        (Request::Launch(launch), Some([stdout, stderr])) => {
+            let ticket = registry.begin();
+            let result = spawn::spawn(&launch, stdout, stderr);
+            registry.finish(ticket, launch.id, result);
+        }
+        (Request::Launch(launch), None) => registry.report(Report::Failed(launch.id, Errno::BADF.raw_os_error())),
+        (Request::Terminate(id), _) => registry.terminate(id),
+        (Request::Kill(id), _) => {
+            registry.kill(id);
+            sweeper.condemn(id);
+        }
+    }
+}
+
+/// Waits for children for ever.
+fn reap(registry: &Registry) {
+    loop {
+        let seen = registry.finished();
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) => registry.ended(pid, status),
+            Ok(None) | Err(Errno::INTR) => {}
+            // No children, which means nothing at all below us.
+            Err(_) => registry.await_start(seen),
+        }
+    }
+}
+
+/// Kills everything below the guard, and returns when all of it is dead and reaped.
+fn end(registry: &Registry) {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        registry.kill_all();
+        // What a killed process leaves behind becomes our child, so our children are all there is to look for.
+        let children = tree::own_children();
+        for child in &children {
+            tree::kill(*child);
+        }
+        if children.is_empty() && registry.is_idle() {
+            return;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// The reading end of the control socket.
+struct Requests {
+    socket: OwnedFd,
+    bytes: Vec<u8>,
+    /// In the order of the launches that they belong to.
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl Requests {
+    fn new(socket: OwnedFd) -> Self {
+        Self { socket, bytes: Vec::new(), descriptors: VecDeque::new() }
+    }
+
+    /// The next request, with the two descriptors if it is a launch. `None`: the program is gone or talks nonsense.
+    fn next(&mut self) -> Option<(Request, Option<[OwnedFd; 2]>)> {
+        loop {
+            if let Some((request, length)) = Request::decode(&self.bytes).ok()? {
+                self.bytes.drain(..length);
+                if self.bytes.is_empty() {
+                    self.bytes.shrink_to(READ_SIZE);
+                }
+                let outputs = match request {
+                    Request::Launch(_) => self.descriptors.pop_front().zip(self.descriptors.pop_front()),
+                    _ => None,
+                };
+                return Some((request, outputs.map(|(stdout, stderr)| [stdout, stderr])));
+            }
+            self.read()?;
+        }
+    }
+
+    fn read(&mut self) -> Option<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut buffer = [0; READ_SIZE];
+        let received = loop {
+            let mut parts = [IoSliceMut::new(&mut buffer)];
+            match recvmsg(&self.socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::INTR) => {}
+                result => break result.ok()?.bytes,
+            }
+        };
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.descriptors.extend(descriptors);
+            }
+        }
+        self.bytes.extend_from_slice(&buffer[..received]);
+        (received > 0).then_some(())
+    }
+}

@@ -1,0 +1,172 @@
+//! What runs below the guard, and the reports about it.
+//!
+//! One lock orders everything: a start is reported before its end, and no process is signalled after it has been
+//! forgotten. A child may end before the thread that started it has learned its number; such an end is kept as
+//! unclaimed until every start that was going on at that moment has finished.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+use rustix::process::{Pid, Signal, WaitStatus, kill_process_group};
+
+use super::super::wire::{ProcessId, Report};
+use super::tree;
+
+/// A start that is going on.
+#[derive(Clone, Copy)]
+pub(super) struct Ticket(u64);
+
+pub(super) struct Registry {
+    socket: OwnedFd,
+    state: Mutex<State>,
+    /// Signalled when a start has finished.
+    finished: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    running: BTreeMap<ProcessId, Pid>,
+    ids: HashMap<Pid, ProcessId>,
+    /// The number of starts so far; the next ticket.
+    begun: u64,
+    finished: u64,
+    starting: BTreeSet<u64>,
+    /// Ended children that nobody has registered, with the number of starts begun before.
+    unclaimed: HashMap<Pid, (u64, WaitStatus)>,
+}
+
+impl Registry {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self { socket, state: Mutex::default(), finished: Condvar::new() }
+    }
+
+    /// Sends a report. Fails only if the program is gone, and then the reading side notices.
+    pub(super) fn report(&self, report: Report) {
+        let bytes = report.encode();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// To be called right before starting a process.
+    pub(super) fn begin(&self) -> Ticket {
+        let mut state = self.lock();
+        let ticket = state.begun;
+        state.begun += 1;
+        state.starting.insert(ticket);
+        Ticket(ticket)
+    }
+
+    /// To be called right after; reports the start, and the end if it came first.
+    pub(super) fn finish(&self, ticket: Ticket, id: ProcessId, result: io::Result<Pid>) {
+        let mut state = self.lock();
+        state.finished += 1;
+        state.starting.remove(&ticket.0);
+        match result {
+            Ok(pid) => {
+                self.report(Report::Started(id, pid.as_raw_pid()));
+                // An end from before our start is that of a stranger whose number has been used again.
+                match state.unclaimed.remove(&pid).filter(|(begun, _)| *begun > ticket.0) {
+                    Some((_, status)) => self.report(report_of_end(id, status)),
+                    None => {
+                        state.running.insert(id, pid);
+                        state.ids.insert(pid, id);
+                    }
+                }
+            }
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or_else(|| Errno::INVAL.raw_os_error());
+                self.report(Report::Failed(id, errno));
+            }
+        }
+        let oldest = state.starting.first().copied();
+        state.unclaimed.retain(|_, (begun, _)| oldest.is_some_and(|oldest| *begun > oldest));
+        drop(state);
+        self.finished.notify_all();
+    }
+
+    /// The number of starts finished so far.
+    pub(super) fn finished(&self) -> u64 {
+        self.lock().finished
+    }
+
+    /// Waits until more than `seen` starts have finished.
+    pub(super) fn await_start(&self, seen: u64) {
+        let mut state = self.lock();
+        while state.finished == seen {
+            state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes note of a reaped child.
+    pub(super) fn ended(&self, pid: Pid, status: WaitStatus) {
+        let mut state = self.lock();
+        if let Some(id) = state.ids.remove(&pid) {
+            state.running.remove(&id);
+            self.report(report_of_end(id, status));
+        } else if !state.starting.is_empty() {
+            let begun = state.begun;
+            state.unclaimed.insert(pid, (begun, status));
+        }
+    }
+
+    /// Sends SIGTERM to the process group, if the process still runs.
+    pub(super) fn terminate(&self, id: ProcessId) {
+        let state = self.lock();
+        if let Some(pid) = state.running.get(&id) {
+            let _ = kill_process_group(*pid, Signal::TERM);
+        }
+    }
+
+    /// Sends SIGKILL to the process group and to all descendants, if the process still runs.
+    pub(super) fn kill(&self, id: ProcessId) {
+        let state = self.lock();
+        if let Some(pid) = state.running.get(&id) {
+            let descendants = tree::descendants(*pid);
+            let _ = kill_process_group(*pid, Signal::KILL);
+            for descendant in descendants {
+                tree::kill(descendant);
+            }
+        }
+    }
+
+    /// Sends SIGKILL to all process groups.
+    pub(super) fn kill_all(&self) {
+        for pid in self.lock().running.values() {
+            let _ = kill_process_group(*pid, Signal::KILL);
+        }
+    }
+
+    /// Whether nothing runs and nothing is being started.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.running.is_empty() && state.starting.is_empty()
+    }
+
+    /// Our children that have not been started by us but been inherited, as subreaper.
+    pub(super) fn strangers(&self) -> Vec<Pid> {
+        let children = tree::own_children();
+        let state = self.lock();
+        children.into_iter().filter(|child| !state.ids.contains_key(child)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn report_of_end(id: ProcessId, status: WaitStatus) -> Report {
+    match status.terminating_signal() {
+        Some(signal) => Report::Signaled(id, signal),
+        None => Report::Exited(id, status.exit_status().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,4 @@
+//! The integration tests of the nodes: one binary, a module for each part.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod process;
