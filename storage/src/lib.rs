@@ -36,6 +36,7 @@
 //! # The parts
 //!
 //! - [`fjall`]: the store of production, on the database of that name, in a folder.
+//! - [`simulated`]: a deterministic disk for the simulator, which can crash, tear, stall, fill up and rot.
 //! - [`writer`]: group commit on a thread of its own.
 //! - [`recover`]: the rules by which what is found is accepted, cut or refused; the same for all stores.
 
@@ -46,6 +47,7 @@ mod error;
 #[cfg(feature = "fjall")]
 pub mod fjall;
 pub mod recover;
+pub mod simulated;
 pub mod writer;
 
 pub use error::{Damage, Error};

@@ -220,7 +220,7 @@ mod tests {
         let bytes = fs::read(&log).unwrap();
         let bytes = &bytes[..*ends.last().unwrap() as usize];
         let copy = folder.path().join("copy.jnl");
-        for at in (0..bytes.len()).step_by(97).chain((0..200).map(|n| bytes.len() - 1 - n)) {
+        for at in (0..bytes.len()).step_by(997).chain((0..60).map(|n| bytes.len() - 1 - n)) {
             let mut damaged = bytes.to_vec();
             damaged[at] ^= 0x41;
             fs::write(&copy, &damaged).unwrap();

@@ -201,6 +201,7 @@ fn images_and_tails<P: Place>(place: P) {
     assert_eq!(read(&access, 60), all[60..]);
     assert!(matches!(access.chunks(at(59)).map(drop), Err(Error::NoImage(_))));
     store.truncate(at(50)).unwrap();
+    store.sync().unwrap();
     assert_eq!(access.image().unwrap().at, at(30), "an image beyond a truncation is gone");
     drop((store, access));
     assert_eq!(place.open().unwrap().1.image.unwrap().at, at(30));
@@ -241,6 +242,7 @@ fn release_gives_space_back<P: Place>(place: P) {
             store.release(end.offset).unwrap();
         }
     }
+    store.sync().unwrap();
     let size = place.size(&store);
     assert!(size < peak / 2, "{size} bytes are left of {peak}");
     drop(store);
