@@ -2,7 +2,8 @@
 //!
 //! A message, a reply or a process launch that asserts something about the journal must not happen before the journal
 //! says so on disk. The condition travels with the effect, as a value that only the [`Outbox`](crate::outbox::Outbox) makes:
-//! *durable* means this node's storage has the record, *committed* means that no single failure can take it back.
+//! *durable* means this node's storage has the record, *put* that it has the cells, and *committed* that no single failure
+//! can take the record back.
 //!
 //! A fence cannot be made elsewhere, and it cannot be kept beyond the step that made it (a record at its offset might be
 //! another one by then). This machine compiles:
@@ -30,9 +31,9 @@
 //! A forged fence does not compile:
 //!
 //! ```compile_fail,E0451
-//! # use baton_protocol::{fence::Fence, record::Offset};
+//! # use baton_protocol::fence::Fence;
 //! # fn forge(real: Fence<'static>) {
-//! let forged = Fence { after: Offset(0), ..real };
+//! let forged = Fence { after: todo!(), ..real };
 //! # }
 //! ```
 //!
@@ -89,16 +90,23 @@ use crate::journal::{Generation, Watermarks};
 use crate::record::Offset;
 use core::marker::PhantomData;
 
-/// How sure a record must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What must be sure, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Level {
-    /// This node's storage has it. For acknowledgements and votes: what this node alone asserts.
+    /// This node's storage has the records before an offset. For acknowledgements: what this node alone asserts.
     Durable,
-    /// No single failure takes it back. For everything that the world outside sees.
+    /// No single failure takes the records before an offset back. For everything that the world outside sees.
     Committed,
+    /// This node's storage has a number of puts. For votes.
+    Put,
 }
 
-/// "After all records before an offset are durable", or committed. Valid within the step that made it.
+impl Level {
+    pub(crate) const ALL: [Self; 3] = [Self::Durable, Self::Committed, Self::Put];
+}
+
+/// "After all records before an offset are durable", or committed, or "after this many puts are durable". Valid within the
+/// step that made it.
 #[derive(Clone, Copy, Debug)]
 pub struct Fence<'step> {
     after: Condition,
@@ -107,8 +115,8 @@ pub struct Fence<'step> {
 }
 
 impl Fence<'_> {
-    pub(crate) fn new(level: Level, before: Offset, generation: Generation) -> Self {
-        Self { after: Condition { level, before }, generation, step: PhantomData }
+    pub(crate) fn new(level: Level, mark: u64, generation: Generation) -> Self {
+        Self { after: Condition { level, mark }, generation, step: PhantomData }
     }
 
     /// Of the journal when the fence was made.
@@ -121,20 +129,30 @@ impl Fence<'_> {
     }
 }
 
-/// All records before this offset are this sure.
+/// The mark of a level has come to this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Condition {
     pub(crate) level: Level,
-    pub(crate) before: Offset,
+    /// An offset, or a number of puts.
+    pub(crate) mark: u64,
 }
 
 impl Condition {
     pub(crate) fn holds(self, marks: &Watermarks) -> bool {
-        self.before <= marks.at(self.level)
+        self.mark <= marks.at(self.level)
     }
 
-    /// Whether this holds at the latest when `other` does: what is committed is durable, and what is before too.
+    /// Whether this holds at the latest when `other` does: what is committed is durable, and so is what is before.
     pub(crate) fn is_implied_by(self, other: Self) -> bool {
-        self.level <= other.level && self.before <= other.before
+        let weaker = self.level == other.level || (self.level, other.level) == (Level::Durable, Level::Committed);
+        weaker && self.mark <= other.mark
+    }
+
+    /// Whether a journal that ends at `end` can ever fulfil this.
+    pub(crate) fn is_within(self, end: Offset) -> bool {
+        match self.level {
+            Level::Durable | Level::Committed => self.mark <= end.0,
+            Level::Put => true,
+        }
     }
 }

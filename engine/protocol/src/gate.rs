@@ -16,7 +16,6 @@
 use crate::fence::{Condition, Level};
 use crate::journal::Watermarks;
 use crate::limit::{Full, Limits};
-use crate::record::Offset;
 use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -47,7 +46,7 @@ pub(crate) struct Gate<L, P> {
     /// None is empty.
     lanes: BTreeMap<L, VecDeque<Held<P>>>,
     /// Of every lane the first promise, by what it waits for and its sequence; the levels apart.
-    heads: [BTreeMap<(Offset, u64), L>; 2],
+    heads: [BTreeMap<(u64, u64), L>; Level::ALL.len()],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,7 +66,7 @@ impl<L: Ord + Clone, P: Promise> Gate<L, P> {
             bytes: 0,
             sequence: 0,
             lanes: BTreeMap::new(),
-            heads: [BTreeMap::new(), BTreeMap::new()],
+            heads: [const { BTreeMap::new() }; Level::ALL.len()],
         }
     }
 
@@ -118,7 +117,7 @@ impl<L: Ord + Clone, P: Promise> Gate<L, P> {
         match self.lanes.entry(lane) {
             Entry::Occupied(waiting) => waiting.into_mut().push_back(held),
             Entry::Vacant(lane) => {
-                self.heads[condition.level as usize].insert((condition.before, held.sequence), lane.key().clone());
+                self.heads[condition.level as usize].insert((condition.mark, held.sequence), lane.key().clone());
                 lane.insert(VecDeque::from([held]));
             }
         }
@@ -138,7 +137,7 @@ impl<L: Ord + Clone, P: Promise> Gate<L, P> {
     /// Removes the promises that may leave at `marks`, in the order in which they were made.
     pub(crate) fn release(&mut self, marks: &Watermarks) -> Vec<(L, P)> {
         let mut free = Vec::new();
-        for level in [Level::Durable, Level::Committed] {
+        for level in Level::ALL {
             while let Some(head) = self.heads[level as usize].first_entry()
                 && head.key().0 <= marks.at(level)
             {
@@ -161,7 +160,7 @@ impl<L: Ord + Clone, P: Promise> Gate<L, P> {
         }
         match waiting.front() {
             Some(head) => {
-                self.heads[head.condition.level as usize].insert((head.condition.before, head.sequence), lane);
+                self.heads[head.condition.level as usize].insert((head.condition.mark, head.sequence), lane);
             }
             None => {
                 self.lanes.remove(&lane);
@@ -173,28 +172,28 @@ impl<L: Ord + Clone, P: Promise> Gate<L, P> {
     pub(crate) fn withdraw(&mut self, lane: &L) {
         let Some(waiting) = self.lanes.remove(lane) else { return };
         if let Some(head) = waiting.front() {
-            self.heads[head.condition.level as usize].remove(&(head.condition.before, head.sequence));
+            self.heads[head.condition.level as usize].remove(&(head.condition.mark, head.sequence));
         }
         self.count -= waiting.len();
         self.bytes -= waiting.iter().map(|held| held.bytes).sum::<usize>();
         self.restart_sequence();
     }
 
-    /// Keeps only the promises whose level and offset `keep` accepts. Looks at all of them: for the rare occasions of a
-    /// truncation and of ceasing to be active.
-    pub(crate) fn retain(&mut self, keep: impl Fn(Level, Offset) -> bool) {
+    /// Keeps only the promises whose condition `keep` accepts. Looks at all of them: for the rare occasions of a truncation
+    /// and of ceasing to be active.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Condition) -> bool) {
         self.lanes.retain(|_, waiting| {
-            waiting.retain(|held| keep(held.condition.level, held.condition.before));
+            waiting.retain(|held| keep(held.condition));
             !waiting.is_empty()
         });
         self.count = 0;
         self.bytes = 0;
-        self.heads = [BTreeMap::new(), BTreeMap::new()];
+        self.heads = [const { BTreeMap::new() }; Level::ALL.len()];
         for (lane, waiting) in &self.lanes {
             self.count += waiting.len();
             self.bytes += waiting.iter().map(|held| held.bytes).sum::<usize>();
             let head = &waiting[0];
-            self.heads[head.condition.level as usize].insert((head.condition.before, head.sequence), lane.clone());
+            self.heads[head.condition.level as usize].insert((head.condition.mark, head.sequence), lane.clone());
         }
         self.restart_sequence();
     }
@@ -207,13 +206,16 @@ impl<L: Ord + Clone, P: Promise> Gate<L, P> {
 
     /// Nothing free is held, and the books are right.
     pub(crate) fn check(&self, marks: &Watermarks) {
-        for level in [Level::Durable, Level::Committed] {
-            if let Some((&(before, _), _)) = self.heads[level as usize].first_key_value() {
-                assert!(before > marks.at(level), "a promise is held that may leave: {level:?} {before}");
-                assert!(before <= marks.end, "a promise waits for a record that does not exist: {before}");
+        for level in Level::ALL {
+            let heads = &self.heads[level as usize];
+            if let (Some((&(first, _), _)), Some((&(last, _), _))) = (heads.first_key_value(), heads.last_key_value()) {
+                assert!(first > marks.at(level), "a promise is held that may leave: {level:?} {first}");
+                let waits_for = Condition { level, mark: last };
+                assert!(waits_for.is_within(marks.end), "a promise waits for what does not exist: {waits_for:?}");
             }
         }
-        assert_eq!(self.heads[0].len() + self.heads[1].len(), self.lanes.len(), "every lane has one head");
+        let heads: usize = self.heads.iter().map(BTreeMap::len).sum();
+        assert_eq!(heads, self.lanes.len(), "every lane has one head");
         assert!(self.lanes.len() <= self.count && self.count <= self.promises, "{} promises are held", self.count);
         assert!(self.bytes <= self.promise_bytes, "{} bytes of promises are held", self.bytes);
     }

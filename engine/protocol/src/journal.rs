@@ -35,6 +35,8 @@ pub struct Journal {
     image: Position,
     committed: Offset,
     durable: Offset,
+    puts: u64,
+    durable_puts: u64,
     /// Covers at least what is after `durable` and, when coupled, what the standby has not acknowledged.
     tail: Tail,
 }
@@ -72,13 +74,15 @@ pub struct Recovered {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
 
-/// Storage has done everything before `durable` of what it was told in this generation. May arrive out of order.
+/// Storage has made durable what it was told. May arrive out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stored {
-    /// Of the effects that were done.
+    /// Of the last append or truncation that was done; as before, if there was none.
     pub generation: Generation,
-    /// All records before this are durable; of a truncation, where it cut.
+    /// All records before this are durable: the end of the journal after that append or truncation.
     pub durable: Offset,
+    /// That many puts are durable: the number of the last that was done, or zero.
+    pub puts: u64,
 }
 
 /// How much of the journal is sure: `committed ≤ durable ≤ end`, `acked ≤ end`.
@@ -92,13 +96,18 @@ pub struct Watermarks {
     pub acked: Option<Offset>,
     /// What is known here to be safe from any single failure. Never goes back.
     pub committed: Offset,
+    /// How many puts were made.
+    pub puts: u64,
+    /// How many of them are on the disk.
+    pub durable_puts: u64,
 }
 
 impl Watermarks {
-    pub(crate) fn at(&self, level: Level) -> Offset {
+    pub(crate) fn at(&self, level: Level) -> u64 {
         match level {
-            Level::Durable => self.durable,
-            Level::Committed => self.committed,
+            Level::Durable => self.durable.0,
+            Level::Committed => self.committed.0,
+            Level::Put => self.durable_puts,
         }
     }
 
@@ -110,6 +119,7 @@ impl Watermarks {
         assert!(self.committed <= self.durable, "more is committed than durable: {self:?}");
         assert!(self.durable <= self.end, "more is durable than written: {self:?}");
         assert!(self.acked.is_none_or(|acked| acked <= self.end), "more is acknowledged than written: {self:?}");
+        assert!(self.durable_puts <= self.puts, "more is durable than was put: {self:?}");
     }
 
     /// What holds between the marks before and after a step without a truncation.
@@ -118,6 +128,7 @@ impl Watermarks {
     /// When a mark went back.
     pub fn check_after(&self, earlier: &Self, truncated: bool) {
         assert!(self.committed >= earlier.committed, "commits were taken back: {earlier:?}, then {self:?}");
+        assert!(self.durable_puts >= earlier.durable_puts, "puts were taken back: {earlier:?}, then {self:?}");
         assert!(truncated || self.durable >= earlier.durable, "durable went back: {earlier:?}, then {self:?}");
         assert!(truncated || self.end >= earlier.end, "records vanished: {earlier:?}, then {self:?}");
     }
@@ -151,6 +162,8 @@ impl Journal {
             image,
             committed: image.offset,
             durable: end.offset,
+            puts: 0,
+            durable_puts: 0,
             tail: Tail::new(end),
         }
     }
@@ -176,7 +189,8 @@ impl Journal {
             Role::Coupled { acked } => Some(acked),
             Role::Alone | Role::Following { .. } => None,
         };
-        Watermarks { end: self.end().offset, durable: self.durable, acked, committed: self.committed }
+        let Self { durable, committed, puts, durable_puts, .. } = *self;
+        Watermarks { end: self.end().offset, durable, acked, committed, puts, durable_puts }
     }
 
     /// What this node is to the journal.
@@ -247,9 +261,20 @@ impl Journal {
         Ok(())
     }
 
+    /// Counts a put and returns its number.
+    pub(crate) fn put(&mut self) -> Result<u64, Full> {
+        if self.puts - self.durable_puts >= self.limits.puts as u64 {
+            return Err(Full::Puts { limit: self.limits.puts });
+        }
+        self.puts += 1;
+        Ok(self.puts)
+    }
+
     /// Storage has confirmed. What it confirms of an older generation is not known to be the records that are here now;
     /// it will confirm the truncation too, and that confirms what is before the cut.
     pub(crate) fn stored(&mut self, stored: Stored) {
+        assert!(stored.puts <= self.puts, "storage confirms what it was never told: {stored:?}");
+        self.durable_puts = self.durable_puts.max(stored.puts);
         assert!(stored.generation <= self.generation, "storage confirms what it was never told: {stored:?}");
         if stored.generation == self.generation {
             assert!(stored.durable <= self.end().offset, "storage confirms what it was never told: {stored:?}");

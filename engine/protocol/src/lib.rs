@@ -99,11 +99,12 @@
 //! effects.clear();
 //!
 //! // Storage confirms; the answer leaves.
-//! let stored = Stored { generation: Generation(0), durable: Offset(1) };
+//! let stored = Stored { generation: Generation(0), durable: Offset(1), puts: 0 };
 //! node.step(now, Input::Stored(stored), &mut effects);
 //! assert_eq!(effects, [Effect::Promise { lane: 7, promise: Reply::Total(3) }]);
 //! ```
 #![no_std]
+#![deny(clippy::float_arithmetic)]
 
 extern crate alloc;
 

@@ -15,6 +15,9 @@ pub const FRAME_PAYLOAD: usize = RECORD_PAYLOAD + FRAME_ROOM;
 /// What a frame that carries a record has left for everything else.
 pub const FRAME_ROOM: usize = 64 << 10;
 
+/// Longest value of a cell in bytes.
+pub const CELL_VALUE: usize = 64 << 10;
+
 /// How much a node keeps in memory of what storage or the standby have not confirmed.
 ///
 /// A machine that refuses or delays new work while [`crate::outbox::Outbox::is_congested`] (half of any of these) meets
@@ -30,12 +33,14 @@ pub struct Limits {
     pub promises: usize,
     /// Their bytes, as they tell them by [`crate::gate::Promise::bytes`].
     pub promise_bytes: usize,
+    /// Puts that are not yet durable. They belong to rounds of questions and answers, so there are never many.
+    pub puts: usize,
 }
 
 impl Limits {
     /// For production.
     pub const DEFAULT: Self =
-        Self { records: 1 << 16, record_bytes: 128 << 20, promises: 1 << 17, promise_bytes: 128 << 20 };
+        Self { records: 1 << 16, record_bytes: 128 << 20, promises: 1 << 17, promise_bytes: 128 << 20, puts: 64 };
 }
 
 impl Default for Limits {
@@ -51,6 +56,8 @@ const _: () =
     assert!(FRAME_PAYLOAD >= RECORD_PAYLOAD + crate::record::Header::ENCODED + 2 * crate::record::Position::ENCODED);
 // A node that is not congested can take in at least the longest record.
 const _: () = assert!(Limits::DEFAULT.record_bytes / 2 >= RECORD_PAYLOAD);
+// A whole cell can be sent.
+const _: () = assert!(FRAME_PAYLOAD >= 2 * CELL_VALUE);
 // Every record can have an answer, and another promise that follows from it.
 const _: () = assert!(Limits::DEFAULT.promises >= 2 * Limits::DEFAULT.records);
 const _: () = assert!(Limits::DEFAULT.promise_bytes / 2 >= FRAME_PAYLOAD);
@@ -78,6 +85,11 @@ pub enum Full {
         /// The bound.
         limit: usize,
     },
+    /// [`Limits::puts`].
+    Puts {
+        /// The bound.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for Full {
@@ -87,6 +99,7 @@ impl fmt::Display for Full {
             Self::RecordBytes { limit } => {
                 write!(f, "records waiting to be confirmed would be longer than {limit} bytes together")
             }
+            Self::Puts { limit } => write!(f, "{limit} puts are waiting to be confirmed, no more are taken"),
             Self::Promises { limit } => write!(f, "{limit} promises are waiting for their records, no more are taken"),
             Self::PromiseBytes { limit } => {
                 write!(f, "promises waiting for their records would be longer than {limit} bytes together")

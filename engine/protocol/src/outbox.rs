@@ -6,7 +6,7 @@
 use crate::fence::{Fence, Level};
 use crate::gate::Gate;
 use crate::journal::{AppendError, Diverged, Generation, Journal, Stored, Uncuttable};
-use crate::limit::Full;
+use crate::limit::{self, Full};
 use crate::machine::Machine;
 use crate::record::{Epoch, Offset, Position, Record, RecordId};
 use alloc::sync::Arc;
@@ -28,6 +28,16 @@ pub enum Effect<H, L, P> {
         generation: Generation,
         /// Where the journal ends from now on.
         to: Position,
+    },
+    /// Storage replaces the value of a cell, in order with appends and truncations, and answers [`Stored`] with this
+    /// number.
+    Put {
+        /// To be handed back.
+        number: u64,
+        /// The name of the cell.
+        cell: &'static str,
+        /// Its new value.
+        value: Arc<[u8]>,
     },
     /// Storage may delete all records before this offset. No answer.
     Release {
@@ -145,6 +155,28 @@ impl<'step, M: Machine> Outbox<'step, M> {
         self.journal
     }
 
+    /// Replaces the value of a cell: a small thing that a node keeps beside its journal, such as its vote. Done by storage
+    /// in order with the records: of a put and a record, the later is never durable alone.
+    ///
+    /// # Errors
+    /// When too many puts are not durable yet.
+    ///
+    /// # Panics
+    /// When the value is longer than [`limit::CELL_VALUE`].
+    pub fn put(&mut self, cell: &'static str, value: impl Into<Arc<[u8]>>) -> Result<(), Full> {
+        let value = value.into();
+        assert!(value.len() <= limit::CELL_VALUE, "{} bytes for the cell {cell}", value.len());
+        let number = self.journal.put()?;
+        self.effects.push(Effect::Put { number, cell, value });
+        Ok(())
+    }
+
+    /// The fence that opens when everything put so far is durable. For whatever depends on a cell, such as a vote.
+    #[must_use]
+    pub fn all_put(&self) -> Fence<'step> {
+        Fence::new(Level::Put, self.journal.watermarks().puts, self.journal.generation())
+    }
+
     /// Takes note that an image of the state at `at` is durable.
     ///
     /// # Panics
@@ -229,7 +261,7 @@ impl<M: Machine> Outbox<'_, M> {
     /// active to make them.
     pub fn follow(&mut self, epoch: Epoch) {
         self.journal.follow(epoch);
-        self.gate.retain(|level, _| level != Level::Committed);
+        self.gate.retain(|condition| condition.level != Level::Committed);
         self.settle();
     }
 
@@ -243,7 +275,7 @@ impl<M: Machine> Outbox<'_, M> {
     pub fn truncate(&mut self, to: Position) -> Result<(), Uncuttable> {
         self.journal.truncate(to)?;
         self.effects.push(Effect::Truncate { generation: self.journal.generation(), to });
-        self.gate.retain(|_, before| before <= to.offset);
+        self.gate.retain(|condition| condition.is_within(to.offset));
         self.settle();
         Ok(())
     }
@@ -267,7 +299,7 @@ impl<'step, M: Machine> Outbox<'step, M> {
     fn fence(&self, level: Level, before: Offset) -> Fence<'step> {
         let end = self.journal.end().offset;
         assert!(before <= end, "a fence at {before}, but the journal ends at {end}");
-        Fence::new(level, before, self.journal.generation())
+        Fence::new(level, before.0, self.journal.generation())
     }
 
     /// Lets out what has become free.

@@ -14,12 +14,13 @@ use baton_protocol::time::{Duration, Instant, Now, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 
 /// So small that all of them are met.
-const LIMITS: Limits = Limits { records: 8, record_bytes: 150, promises: 6, promise_bytes: 60 };
+const LIMITS: Limits = Limits { records: 8, record_bytes: 150, promises: 6, promise_bytes: 60, puts: 3 };
 
 /// What the puppet does in one step.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Append(Vec<u8>),
+    Put,
     Adopt(Record),
     Say(Word),
     Withdraw(u8),
@@ -30,6 +31,8 @@ pub(crate) enum Act {
     Activate(Epoch, Option<Offset>),
     Follow(Epoch),
     Truncate(Position),
+    Imaged(Position),
+    Release(Offset),
 }
 
 /// A promise that knows what it promises.
@@ -39,10 +42,19 @@ pub(crate) struct Word {
     pub(crate) lane: u8,
     /// Whether it supersedes, and is superseded by, its neighbours of which this is true.
     pub(crate) latest_only: bool,
-    pub(crate) committed: bool,
+    pub(crate) of: Of,
     pub(crate) before: Offset,
     /// The record before that offset.
     pub(crate) record: Option<RecordId>,
+    pub(crate) puts: u64,
+}
+
+/// What a word is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Durable,
+    Committed,
+    Puts,
 }
 
 impl Promise for Word {
@@ -71,14 +83,20 @@ impl Machine for Puppet {
         self.refused = false;
         match act {
             Act::Append(payload) => self.refused = out.append(payload).is_err(),
+            Act::Put => self.refused = out.put("cell", [1]).is_err(),
             Act::Adopt(record) => self.refused = out.adopt(record).is_err(),
             Act::Say(word) => {
-                let fence =
-                    if word.committed { out.committed_before(word.before) } else { out.durable_before(word.before) };
+                let fence = match word.of {
+                    Of::Durable => out.durable_before(word.before),
+                    Of::Committed => out.committed_before(word.before),
+                    Of::Puts => out.all_put(),
+                };
                 self.refused = out.promise(fence, word.lane, word).is_err();
             }
             Act::Acknowledge(position) => self.refused = out.acknowledge(position).is_err(),
             Act::Truncate(to) => self.refused = out.truncate(to).is_err(),
+            Act::Imaged(at) => out.imaged(at),
+            Act::Release(before) => out.release(before),
             Act::Withdraw(lane) => out.withdraw(&lane),
             Act::Told(offset) => out.told_committed(offset),
             Act::Couple(acked) => out.couple(acked),
@@ -113,9 +131,19 @@ enum Fate {
     Gone,
 }
 
+/// What would survive a crash.
+#[derive(Clone, Debug, Default)]
+struct Disk {
+    records: Vec<Record>,
+    generation: Generation,
+    puts: u64,
+    released: Vec<Offset>,
+}
+
 enum Task {
     Write(Generation, Record),
     Cut(Generation, Offset),
+    Put(u64),
 }
 
 pub(crate) struct Host {
@@ -125,7 +153,7 @@ pub(crate) struct Host {
     effects: Vec<EffectOf<Puppet>>,
     /// The journal as the node has it.
     pub(crate) written: Vec<Record>,
-    disk: Vec<Record>,
+    disk: Disk,
     queue: VecDeque<Task>,
     confirmations: Vec<Stored>,
     /// How many of `written` the standby has on its disk.
@@ -147,7 +175,7 @@ impl Host {
             node: Node::new(Puppet::default(), journal(Recovered::default(), LIMITS)),
             effects: Vec::new(),
             written: Vec::new(),
-            disk: Vec::new(),
+            disk: Disk::default(),
             queue: VecDeque::new(),
             confirmations: Vec::new(),
             standby: 0,
@@ -187,6 +215,11 @@ impl Host {
         self.words.iter().filter(|(_, fate)| *fate == Fate::Out).count()
     }
 
+    /// What the disk was told to release.
+    pub(crate) fn released(&self) -> &[Offset] {
+        &self.disk.released
+    }
+
     /// Lets the puppet act; whether it was not refused.
     pub(crate) fn act(&mut self, act: Act) -> bool {
         self.step(Input::Arrived(act));
@@ -194,10 +227,11 @@ impl Host {
     }
 
     /// Promises something about the records before `before`.
-    pub(crate) fn say(&mut self, lane: u8, latest_only: bool, committed: bool, before: usize) {
+    pub(crate) fn say(&mut self, lane: u8, latest_only: bool, of: Of, before: usize) {
         let record = before.checked_sub(1).map(|last| self.written[last].id);
         let before = Offset(before as u64);
-        let word = Word { number: self.words.len(), lane, latest_only, committed, before, record };
+        let puts = self.journal().watermarks().puts;
+        let word = Word { number: self.words.len(), lane, latest_only, of, before, record, puts };
         self.words.push((word.clone(), Fate::Held));
         let number = word.number;
         if !self.act(Act::Say(word)) {
@@ -216,13 +250,8 @@ impl Host {
 
     /// The disk does the first tasks and will confirm them.
     pub(crate) fn sync(&mut self, tasks: usize) {
-        let mut last = None;
-        for task in self.queue.drain(..tasks.min(self.queue.len())) {
-            last = Some(write(&mut self.disk, task));
-        }
-        if let Some(generation) = last {
-            self.confirmations.push(Stored { generation, durable: Offset(self.disk.len() as u64) });
-        }
+        self.write(tasks);
+        self.confirmations.push(self.disk.stored());
         self.observe();
     }
 
@@ -246,16 +275,15 @@ impl Host {
 
     /// The node loses its memory, and the disk all but the first of its tasks. It starts again alone.
     pub(crate) fn crash(&mut self, survivors: usize) {
-        for task in self.queue.drain(..survivors.min(self.queue.len())) {
-            write(&mut self.disk, task);
-        }
+        self.write(survivors);
         self.queue.clear();
+        (self.disk.generation, self.disk.puts) = (Generation(0), 0);
         self.confirmations.clear();
         self.give_up(|_| true);
-        self.written = self.disk.clone();
+        self.written = self.disk.records.clone();
         self.standby = self.standby.min(self.written.len());
         self.told = 0;
-        let recovered = Recovered { end: self.position(self.disk.len()), ..Recovered::default() };
+        let recovered = Recovered { end: self.position(self.written.len()), ..Recovered::default() };
         self.node = Node::new(Puppet::default(), Journal::alone(recovered, LIMITS));
         self.observe();
         self.step(Input::Start { seed: 0 });
@@ -283,6 +311,12 @@ impl Host {
         }
     }
 
+    fn write(&mut self, tasks: usize) {
+        for task in self.queue.drain(..tasks.min(self.queue.len())) {
+            self.disk.write(task);
+        }
+    }
+
     fn step(&mut self, input: Input<Act>) {
         self.now.instant = self.now.instant + Duration::from_millis(1);
         let before = self.journal().watermarks();
@@ -297,22 +331,28 @@ impl Host {
                     self.written.push(record.clone());
                     self.queue.push_back(Task::Write(*generation, record.clone()));
                     if self.bug == Bug::ConfirmsBeforeSync {
-                        self.confirmations.push(Stored { generation: *generation, durable: record.id.offset.next() });
+                        let (generation, durable) = (*generation, record.id.offset.next());
+                        self.confirmations.push(Stored { generation, durable, puts: self.disk.puts });
                     }
                 }
                 Effect::Truncate { generation, to } => {
                     self.written.truncate(to.offset.0 as usize);
                     self.standby = self.standby.min(self.written.len());
                     self.queue.push_back(Task::Cut(*generation, to.offset));
-                    self.give_up(|word| word.before > to.offset);
+                    self.give_up(|word| word.of != Of::Puts && word.before > to.offset);
                 }
-                Effect::Release { .. } | Effect::Hint(()) | Effect::Promise { .. } => {}
+                Effect::Put { number, .. } => self.queue.push_back(Task::Put(*number)),
+                Effect::Release { before } => self.disk.released.push(*before),
+                Effect::Hint(()) | Effect::Promise { .. } => {}
             }
         }
         self.observe();
+        let mut last = None;
         for effect in effects {
             if let Effect::Promise { lane, promise } = effect {
                 assert_eq!(lane, promise.lane);
+                assert!(last < Some(promise.number), "promises that leave together leave in order");
+                last = Some(promise.number);
                 self.audit(promise);
             }
         }
@@ -321,7 +361,7 @@ impl Host {
 
     /// What is committed by now, by what is on the disks.
     fn observe(&mut self) {
-        let durable = self.disk.iter().zip(&self.written).take_while(|(disk, written)| disk == written).count();
+        let durable = self.disk.records.iter().zip(&self.written).take_while(|(disk, written)| disk == written).count();
         let sure = match self.journal().role() {
             Role::Following { .. } => durable.min(self.told),
             Role::Alone => durable,
@@ -333,9 +373,13 @@ impl Host {
     /// Compares a promise that gets out with the disks.
     fn audit(&mut self, word: Word) {
         let before = word.before.0 as usize;
-        let on_disk = before.checked_sub(1).map(|last| self.disk.get(last).map(|record| record.id));
-        assert_eq!(on_disk, word.record.map(Some), "promised what is not on the disk: {word:?}");
-        assert!(!word.committed || before <= self.committed, "promised what is not committed: {word:?}");
+        if word.of == Of::Puts {
+            assert!(word.puts <= self.disk.puts, "promised what is not on the disk: {word:?}");
+        } else {
+            let on_disk = before.checked_sub(1).map(|last| self.disk.records.get(last).map(|record| record.id));
+            assert_eq!(on_disk, word.record.map(Some), "promised what is not on the disk: {word:?}");
+        }
+        assert!(word.of != Of::Committed || before <= self.committed, "promised what is not committed: {word:?}");
         let fate = &mut self.words[word.number].1;
         assert_eq!(*fate, Fate::Held, "promised twice, or after it was given up: {word:?}");
         *fate = Fate::Out;
@@ -350,16 +394,27 @@ fn refused(word: &Word, fate: Fate) -> bool {
     fate == Fate::Gone && !word.latest_only
 }
 
-fn write(disk: &mut Vec<Record>, task: Task) -> Generation {
-    match task {
-        Task::Write(generation, record) => {
-            assert_eq!(record.id.offset.0, disk.len() as u64, "written at the wrong place");
-            disk.push(record);
-            generation
+impl Disk {
+    fn write(&mut self, task: Task) {
+        match task {
+            Task::Write(generation, record) => {
+                assert_eq!(record.id.offset.0, self.records.len() as u64, "written at the wrong place");
+                assert_eq!(generation, self.generation, "written in the wrong generation");
+                self.records.push(record);
+            }
+            Task::Cut(generation, to) => {
+                assert_eq!(generation.0, self.generation.0 + 1, "generations count truncations");
+                self.generation = generation;
+                self.records.truncate(to.0 as usize);
+            }
+            Task::Put(number) => {
+                assert_eq!(number, self.puts + 1, "puts are numbered");
+                self.puts = number;
+            }
         }
-        Task::Cut(generation, to) => {
-            disk.truncate(to.0 as usize);
-            generation
-        }
+    }
+
+    fn stored(&self) -> Stored {
+        Stored { generation: self.generation, durable: Offset(self.records.len() as u64), puts: self.puts }
     }
 }
