@@ -33,7 +33,7 @@
 //! ```compile_fail,E0451
 //! # use baton_protocol::fence::Fence;
 //! # fn forge(real: Fence<'static>) {
-//! let forged = Fence { after: todo!(), ..real };
+//! let forged = Fence { after: unreachable!(), ..real };
 //! # }
 //! ```
 //!

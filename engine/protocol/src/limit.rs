@@ -20,8 +20,8 @@ pub const CELL_VALUE: usize = 64 << 10;
 
 /// How much a node keeps in memory of what storage or the standby have not confirmed.
 ///
-/// A machine that refuses or delays new work while [`crate::outbox::Outbox::is_congested`] (half of any of these) meets
-/// none of them, unless a single step needs the other half.
+/// A machine that refuses or delays new work while [`crate::outbox::Outbox::is_congested`] (half of the room for records or
+/// promises is used) is never refused these, unless a single step needs the other half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Records that are not yet confirmed. At most two commits are under way at a time, the one being synced and the one
