@@ -6,5 +6,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod decimal;
+pub mod id;
+pub mod json;
 pub mod problem;
+pub mod schedule;
+pub mod time;
 pub mod value;

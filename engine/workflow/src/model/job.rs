@@ -1,0 +1,190 @@
+//! Jobs: what is executed, where, and within which limits.
+
+use crate::expression::{CommandLine, Expression, ReturnCodeMeaning};
+use crate::id::{AgentPath, JobName, JobResourcePath, WorkflowId};
+use crate::position::{BranchPath, Position};
+use crate::problem::{Checked, Problem};
+use crate::schedule::AdmissionTimeScheme;
+use crate::time::Duration;
+use crate::value::{Fields, Name};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Expressions by the name of what they give the value to.
+pub type Expressions = BTreeMap<Name, Expression>;
+
+crate::json_struct! {
+    /// A job of a workflow.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct WorkflowJob {
+        /// The agent that runs it.
+        agent_path: AgentPath => "agentPath";
+        /// The subagent bundle or subagent; empty string: the director's own; absent: any subagent of the agent.
+        subagent_bundle_id_expr: Option<Expression> => "subagentBundleIdExpr" | "subagentSelectionIdExpr", default None;
+        /// What is executed.
+        executable: Executable => "executable";
+        /// Values of arguments which nothing else gives.
+        default_arguments: Expressions => "defaultArguments", default Expressions::new();
+        /// Job resources, the first has priority.
+        job_resource_paths: Vec<JobResourcePath> => "jobResourcePaths", default Vec::new();
+        /// How many processes of the job may run at a time.
+        process_limit: u32 => "processLimit" | "parallelism", shown 1;
+        /// How long after SIGTERM a process gets SIGKILL.
+        sigkill_delay: Option<Duration> => "sigkillDelay", default None;
+        /// How long a process may run.
+        timeout: Option<Duration> => "timeout", default None;
+        /// Whether a process is ended with its admission period.
+        kill_at_end_of_admission_period: bool => "killAtEndOfAdmissionPeriod", default false;
+        /// Whether writing to stderr means failure.
+        fail_on_err_written: bool => "failOnErrWritten", default false;
+        /// When the job may start.
+        admission_time_scheme: Option<AdmissionTimeScheme> => "admissionTimeScheme", default None;
+        /// Whether orders skip the job when no admission period starts on their day.
+        skip_if_no_admission_start_for_order_day: bool =>
+            "skipIfNoAdmissionStartForOrderDay" | "skipIfNoAdmissionForOrderDay", default false;
+        /// Whether the job must not be started again after its process was lost.
+        is_not_restartable: bool => "isNotRestartable", default false;
+        check check_job;
+        rewrite super::legacy::job;
+    }
+}
+
+fn check_job(job: &WorkflowJob) -> Checked<()> {
+    super::check::unique("JobResource", job.job_resource_paths.iter())
+}
+
+crate::json_union! {
+    /// What a job executes.
+    #[derive(Clone, Debug, PartialEq)]
+    pub enum Executable {
+        /// A program file: absolute, or below the agent's `config/executables`.
+        PathExecutable => "PathExecutable" | "ExecutablePath" {
+            /// The file.
+            path: String => "path";
+            /// Environment variables.
+            env: Expressions => "env", default Expressions::new();
+            /// The user to run as.
+            login: Option<Login> => "login", default None;
+            /// Which return codes mean success.
+            return_code_meaning: ReturnCodeMeaning => "returnCodeMeaning", default ReturnCodeMeaning::default();
+            /// Whether all order values are given as `SCHEDULER_PARAM_…` variables.
+            v1_compatible: bool => "v1Compatible", default false;
+        };
+        /// A shell script.
+        ShellScriptExecutable => "ShellScriptExecutable" | "ScriptExecutable" | "ExecutableScript" {
+            /// The script.
+            script: Arc<str> => "script";
+            /// Environment variables.
+            env: Expressions => "env", default Expressions::new();
+            /// The user to run as.
+            login: Option<Login> => "login", default None;
+            /// Which return codes mean success.
+            return_code_meaning: ReturnCodeMeaning => "returnCodeMeaning", default ReturnCodeMeaning::default();
+            /// Whether all order values are given as `SCHEDULER_PARAM_…` variables.
+            v1_compatible: bool => "v1Compatible", default false;
+        };
+        /// A program with arguments.
+        CommandLineExecutable => "CommandLineExecutable" {
+            /// Program and arguments, with expressions.
+            command: CommandLine => "command";
+            /// Environment variables.
+            env: Expressions => "env", default Expressions::new();
+            /// The user to run as.
+            login: Option<Login> => "login", default None;
+            /// Which return codes mean success.
+            return_code_meaning: ReturnCodeMeaning => "returnCodeMeaning", default ReturnCodeMeaning::default();
+        };
+        /// A job built into the agent.
+        InternalExecutable => "InternalExecutable" {
+            /// Name of the built-in job.
+            class_name: String => "className";
+            /// Text for the built-in job.
+            script: Arc<str> => "script", default Arc::from("");
+            /// Constant arguments, given once.
+            job_arguments: Fields => "jobArguments", default Fields::default();
+            /// Arguments, evaluated for each order.
+            arguments: Expressions => "arguments", default Expressions::new();
+        };
+        check check_executable;
+    }
+}
+
+impl Executable {
+    /// The environment variables.
+    #[must_use]
+    pub fn env(&self) -> Option<&Expressions> {
+        match self {
+            Self::PathExecutable { env, .. }
+            | Self::ShellScriptExecutable { env, .. }
+            | Self::CommandLineExecutable { env, .. } => Some(env),
+            Self::InternalExecutable { .. } => None,
+        }
+    }
+
+    /// Whether all order values are given as `SCHEDULER_PARAM_…` variables.
+    #[must_use]
+    pub fn is_v1_compatible(&self) -> bool {
+        match self {
+            Self::PathExecutable { v1_compatible, .. } | Self::ShellScriptExecutable { v1_compatible, .. } => {
+                *v1_compatible
+            }
+            Self::CommandLineExecutable { .. } | Self::InternalExecutable { .. } => false,
+        }
+    }
+}
+
+fn check_executable(executable: &Executable) -> Checked<()> {
+    let Executable::PathExecutable { path, .. } = executable else {
+        return Ok(());
+    };
+    if path.is_empty() {
+        return Err(Problem::coded(
+            "EmptyString",
+            [("type", String::from("PathExecutable"))],
+            "The path of an executable must not be empty",
+        ));
+    }
+    if !path.starts_with('/') && (path.starts_with('.') || path.contains("/.") || path.contains('\\')) {
+        return Err(Problem::coded(
+            "InvalidName",
+            [("type", String::from("PathExecutable")), ("name", path.clone())],
+            format!("Invalid executable path '{path}': a relative path must not start with '.', nor contain '/.' or '\\'"),
+        ));
+    }
+    Ok(())
+}
+
+crate::json_struct! {
+    /// The user to run as.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Login {
+        /// Names the credential in the agent's store.
+        credential_key: String => "credentialKey";
+        /// Whether the user's profile is loaded.
+        with_user_profile: bool => "withUserProfile", default false;
+    }
+}
+
+/// Identifies a job for its limits and its queue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum JobKey {
+    /// A named job of a block.
+    Named {
+        /// The workflow.
+        workflow_id: WorkflowId,
+        /// The block, normalized.
+        block: BranchPath,
+        /// The name.
+        name: JobName,
+    },
+    /// The job of an instruction.
+    Anonymous {
+        /// The workflow.
+        workflow_id: WorkflowId,
+        /// The instruction, normalized.
+        position: Position,
+    },
+}
