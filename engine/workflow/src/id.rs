@@ -271,7 +271,7 @@ impl OrderId {
 
 crate::json_struct! {
     /// A workflow in one of its versions. In nested blocks both parts are absent.
-    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
     pub struct WorkflowId {
         /// Path of the workflow.
         path: WorkflowPath => "path";

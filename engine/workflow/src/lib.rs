@@ -8,6 +8,7 @@ extern crate std;
 pub mod decimal;
 pub mod id;
 pub mod json;
+pub mod position;
 pub mod problem;
 pub mod schedule;
 pub mod time;

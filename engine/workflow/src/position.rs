@@ -56,9 +56,12 @@ impl BranchId {
     #[must_use]
     pub fn is_move_boundary(&self) -> bool {
         match self {
-            Self::Fork(_) | Self::ForkList | Self::Lock | Self::Cycle(_) | Self::ConsumeNotices | Self::StickySubagent => {
-                true
-            }
+            Self::Fork(_)
+            | Self::ForkList
+            | Self::Lock
+            | Self::Cycle(_)
+            | Self::ConsumeNotices
+            | Self::StickySubagent => true,
             Self::Then(_)
             | Self::Else
             | Self::Try(_)
@@ -113,7 +116,7 @@ impl fmt::Display for BranchId {
             Self::Lock => f.write_str("lock"),
             Self::Cycle(None) => f.write_str("cycle"),
             Self::Cycle(Some(state)) => {
-                write!(f, "cycle+end={}", state.end.millis())?;
+                write!(f, "cycle+end={}", state.end.as_millis())?;
                 if state.scheme_index != 0 {
                     write!(f, ",scheme={}", state.scheme_index)?;
                 }
@@ -124,7 +127,7 @@ impl fmt::Display for BranchId {
                     write!(f, ",i={}", state.index)?;
                 }
                 if state.next != Timestamp::EPOCH {
-                    write!(f, ",next={}", state.next.millis())?;
+                    write!(f, ",next={}", state.next.as_millis())?;
                 }
                 Ok(())
             }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// A problem, or several found together.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Problem {
     /// A stable name, such as `UnknownOrder`; empty when there is just a message.
     pub code: Cow<'static, str>,
@@ -16,7 +16,8 @@ pub struct Problem {
     pub arguments: Vec<(Cow<'static, str>, String)>,
     /// One or more sentences for people.
     pub message: String,
-    /// Of a combination: its parts. Then `message` joins theirs.
+    /// Of a combination: its parts. Then `message` joins theirs. Not recorded: see [`Problem::recorded`].
+    #[serde(skip)]
     pub parts: Vec<Self>,
 }
 
@@ -38,6 +39,13 @@ impl Problem {
             message: message.into(),
             parts: Vec::new(),
         }
+    }
+
+    /// As it is kept in records: without parts.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.parts.clear();
+        self
     }
 
     /// All these problems as one; `None` when there are none.

@@ -15,8 +15,7 @@
 //! }
 //! ```
 //! A member without default is required; `default` means omitted in JSON when equal to the default; `shown` means always
-//! written. `| "name"` is an older name, read only. All fields are public. A `check path;` line at the end of the members
-//! names a function `fn(&Self) -> Checked<()>` that validates what was read. A `rewrite path;` line after it names a function
+//! written. `| "name"` is an older name, read only. All fields are public. After the type, `check path;` names a function `fn(&Self) -> Checked<()>` that validates what was read. `rewrite path;` after that names a function
 //! `fn(&Node) -> Option<Node>` that turns an older form into the present one before it is read.
 //!
 //! `json_union!` declares an enum whose variants are told apart by the member `TYPE`:
@@ -34,9 +33,9 @@ macro_rules! json_struct {
                 $field:ident : $type:ty => $json:literal $(| $alias:literal)*
                     $(, default $default:expr)? $(, shown $shown:expr)? ;
             )*
-            $(check $check:path ;)?
-            $(rewrite $rewrite:path ;)?
         }
+        $(check $check:path ;)?
+        $(rewrite $rewrite:path ;)?
     ) => {
         $(#[doc = $doc])*
         $(#[derive($($derive),*)])*
@@ -113,9 +112,9 @@ macro_rules! json_union {
                     )*
                 })? ;
             )*
-            $(check $check:path ;)?
-            $(rewrite $rewrite:path ;)?
         }
+        $(check $check:path ;)?
+        $(rewrite $rewrite:path ;)?
     ) => {
         $(#[doc = $doc])*
         $(#[derive($($derive),*)])*

@@ -209,11 +209,7 @@ impl Event {
         let key = self.key();
         match self.body() {
             Value::Object(fields) if key != Value::Missing => Value::Object(
-                fields
-                    .iter()
-                    .map(|(n, v)| (n.clone(), v.clone()))
-                    .chain([(Name::from("Key"), key)])
-                    .collect(),
+                fields.iter().map(|(n, v)| (n.clone(), v.clone())).chain([(Name::from("Key"), key)]).collect(),
             ),
             body => body,
         }

@@ -4,11 +4,9 @@ use crate::expression::{BoardExpression, CommandLine, ExprFunction, Expression};
 use crate::json::schema::{self, Schemas};
 use crate::json::{Doc, Json, NodeKind};
 use crate::problem::Problem;
-use crate::schedule::{
-    AdmissionPeriod, AdmissionTimeScheme, CycleState, MonthRestriction, Repeat, RestrictedScheme, Schedule,
-    ScheduleScheme, TimeZone,
-};
-use crate::text::{RangeSet, ReturnCodeMeaning};
+use crate::schedule::TimeZone;
+use crate::text::range_set::RangeSet;
+use crate::text::return_code::ReturnCodeMeaning;
 use crate::time::{Duration, Timestamp};
 use crate::value::Value;
 use alloc::borrow::Cow;
@@ -84,11 +82,9 @@ impl Json for Duration {
                 Ok(duration) => Some(duration),
                 Err(error) => doc.fail(Problem::new(alloc::format!("{error}"))),
             },
-            NodeKind::Null
-            | NodeKind::Boolean(_)
-            | NodeKind::String(_)
-            | NodeKind::List(_)
-            | NodeKind::Object(_) => doc.expected("a duration in seconds (a number)"),
+            NodeKind::Null | NodeKind::Boolean(_) | NodeKind::String(_) | NodeKind::List(_) | NodeKind::Object(_) => {
+                doc.expected("a duration in seconds (a number)")
+            }
         }
     }
 
@@ -150,9 +146,98 @@ impl Json for Expression {
             NodeKind::Number(number) => Cow::Owned(number.to_string()),
             _ => Cow::Borrowed(doc.string()?),
         };
-        match Self::parse(&text) {
-            Ok(parsed) => Some(parsed),
-            Err(problem) => doc.fail(problem),
+        parsed(doc, &text)
+    }
+
+    fn write(&self) -> Value {
+        Value::from(&*self.to_string())
+    }
+
+    fn schema(_: &mut Schemas) -> Value {
+        schema::of_type("string")
+    }
+}
+
+/// Parses an expression of a document.
+pub(super) fn parsed(doc: &Doc<'_>, text: &str) -> Option<Expression> {
+    match Expression::parse(text) {
+        Ok(parsed) => Some(parsed),
+        Err(problem) => doc.fail(problem),
+    }
+}
+
+/// The expression `missing`.
+#[expect(clippy::expect_used, reason = "a constant text, parsed in every test")]
+pub(super) fn missing() -> Expression {
+    Expression::parse("missing").expect("is an expression")
+}
+
+/// The expression which gives an empty text.
+#[expect(clippy::expect_used, reason = "a constant text, parsed in every test")]
+pub(super) fn empty_string() -> Expression {
+    Expression::parse("\"\"").expect("is an expression")
+}
+
+/// The function which gives an empty object.
+#[expect(clippy::expect_used, reason = "a constant text, parsed in every test")]
+pub(super) fn empty_object_function() -> ExprFunction {
+    ExprFunction::parse("() => {}").expect("is a function")
+}
+
+impl Json for ReturnCodeMeaning {
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        let object = doc.object()?;
+        let success: Option<Option<RangeSet>> = object.optional("success", &[], || None);
+        let failure: Option<Option<RangeSet>> = object.optional("failure", &[], || None);
+        match (success?, failure?) {
+            (Some(success), None) => Some(Self::Success(success)),
+            (None, Some(failure)) => Some(Self::Failure(failure)),
+            (None, None) => doc.expected("return codes of \"success\" or of \"failure\""),
+            (Some(_), Some(_)) => doc.fail(Problem::new("\"success\" and \"failure\" exclude each other")),
+        }
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Self::Success(codes) => Value::object([("success", codes.write())]),
+            Self::Failure(codes) => Value::object([("failure", codes.write())]),
+        }
+    }
+
+    fn schema(schemas: &mut Schemas) -> Value {
+        schemas.define("ReturnCodeMeaning", |_| {
+            let codes = Value::object([("type", Value::list([Value::from("string"), Value::from("array")]))]);
+            let member = |name, doc: &str| schema::Member {
+                name,
+                aliases: &[],
+                doc: doc.into(),
+                schema: codes.clone(),
+                required: false,
+            };
+            schema::object(
+                "Which return codes of a process mean success.",
+                &[],
+                Vec::from([
+                    member("success", "Only these mean success, like \"0,4..8\"."),
+                    member("failure", "Only these mean failure; empty: none."),
+                ]),
+            )
+        })
+    }
+}
+
+impl Json for RangeSet {
+    /// A list of integers, or a text like `0,4..8`.
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        match &doc.node.kind {
+            NodeKind::String(text) => match text.parse() {
+                Ok(set) => Some(set),
+                Err(problem) => doc.fail(problem),
+            },
+            _ => {
+                let codes: Vec<i32> = Vec::read(doc)?;
+                Some(Self::of(codes.into_iter().map(|code| (code, code))))
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::job::{Expressions, WorkflowJob};
 use super::outcome::Outcome;
-use super::plan::PlanId;
 use super::workflow::Block;
 use crate::expression::{BoardExpression, ExprFunction, Expression};
 use crate::id::{AgentPath, BoardPath, JobName, Label, LockPath, WorkflowPath};
@@ -37,11 +36,7 @@ impl Json for Statement {
         let instruction = self.instruction.write();
         match (&self.label, instruction) {
             (Some(label), Value::Object(fields)) => Value::Object(
-                fields
-                    .iter()
-                    .map(|(n, v)| (n.clone(), v.clone()))
-                    .chain([("label".into(), label.write())])
-                    .collect(),
+                fields.iter().map(|(n, v)| (n.clone(), v.clone())).chain([("label".into(), label.write())]).collect(),
             ),
             (_, instruction) => instruction,
         }
@@ -49,13 +44,17 @@ impl Json for Statement {
 
     fn schema(schemas: &mut Schemas) -> Value {
         let instruction = Instruction::schema(schemas);
-        let label = schema::object("", &[], Vec::from([schema::Member {
-            name: "label",
-            aliases: &[],
-            doc: "Unique in the workflow.".into(),
-            schema: schema::of_type("string"),
-            required: false,
-        }]));
+        let label = schema::object(
+            "",
+            &[],
+            Vec::from([schema::Member {
+                name: "label",
+                aliases: &[],
+                doc: "Unique in the workflow.".into(),
+                schema: schema::of_type("string"),
+                required: false,
+            }]),
+        );
         Value::object([("allOf", Value::list([instruction, label]))])
     }
 }
@@ -114,7 +113,7 @@ crate::json_union! {
             /// Gives the child's id from the element and its index.
             child_to_id: ExprFunction => "childToId";
             /// Gives the child's arguments (an object) from the element and its index.
-            child_to_arguments: ExprFunction => "childToArguments", default ExprFunction::empty_object();
+            child_to_arguments: ExprFunction => "childToArguments", default super::forms::empty_object_function();
             /// What each child does.
             workflow: Block => "workflow";
             /// Where to fork.
@@ -249,9 +248,9 @@ crate::json_union! {
         ExplicitEnd => "End" | "ExplicitEnd";
         /// The end of a block, not written.
         ImplicitEnd => "ImplicitEnd";
-        check check_instruction;
-        rewrite super::legacy::instruction;
     }
+    check check_instruction;
+    rewrite super::legacy::instruction;
 }
 
 crate::json_struct! {
@@ -284,8 +283,8 @@ crate::json_struct! {
         lock_path: LockPath => "lockPath";
         /// How many units, from 1; absent: all of it, exclusively.
         count: Option<i32> => "count", default None;
-        check check_lock_demand;
     }
+    check check_lock_demand;
 }
 
 fn check_lock_demand(demand: &LockDemand) -> Checked<()> {

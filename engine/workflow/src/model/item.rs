@@ -1,11 +1,11 @@
 //! Items: what is deployed to a controller, and by it to agents.
 
+use super::job::Expressions;
 use super::key::ItemKey;
 use super::notice::{GlobalBoard, PlannableBoard};
 use super::plan::PlanSchema;
 use super::watch::FileWatch;
 use super::workflow::Workflow;
-use super::job::Expressions;
 use crate::expression::Expression;
 use crate::id::{
     AgentPath, CalendarPath, JobResourcePath, Label, LockPath, SubagentBundleId, SubagentId, WorkflowId, WorkflowPath,
@@ -18,7 +18,7 @@ use crate::time::Duration;
 use crate::value::Value;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::de::Error as _;
@@ -33,8 +33,8 @@ crate::json_struct! {
         limit: i32 => "limit", shown 1;
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
-        check check_lock;
     }
+    check check_lock;
 }
 
 fn check_lock(lock: &Lock) -> Checked<()> {
@@ -73,21 +73,23 @@ crate::json_struct! {
         period_date_pattern: String => "periodDatePattern", default String::from("yyyy-MM-dd");
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
-        check check_calendar;
     }
+    check check_calendar;
 }
 
 fn check_calendar(calendar: &Calendar) -> Checked<()> {
-    calendar.rules().map(|_| ())
+    calendar.rules().compile().map(|_| ())
 }
 
 impl Calendar {
-    /// The compiled rules.
-    ///
-    /// # Errors
-    /// When a pattern or the offset is invalid.
-    pub fn rules(&self) -> Checked<crate::schedule::CalendarRules> {
-        crate::schedule::CalendarRules::new(&self.order_id_pattern, &self.period_date_pattern, self.date_offset)
+    /// Its rules.
+    #[must_use]
+    pub fn rules(&self) -> crate::schedule::Calendar {
+        crate::schedule::Calendar {
+            date_offset: self.date_offset,
+            order_id_pattern: self.order_id_pattern.as_str().into(),
+            period_date_pattern: self.period_date_pattern.as_str().into(),
+        }
     }
 }
 
@@ -107,8 +109,8 @@ crate::json_struct! {
         require_failover_confirmation: bool => "requireFailoverConfirmation", default false;
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
-        check check_agent;
     }
+    check check_agent;
 }
 
 fn check_agent(agent: &AgentRef) -> Checked<()> {
@@ -157,7 +159,7 @@ pub struct Priority(pub Expression);
 impl Json for Priority {
     fn read(doc: &Doc<'_>) -> Option<Self> {
         match &doc.node.kind {
-            crate::json::NodeKind::Number(number) => Some(Self(Expression::constant(Value::Number(number.clone())))),
+            crate::json::NodeKind::Number(number) => super::forms::parsed(doc, &number.to_string()).map(Self),
             _ => Expression::read(doc).map(Self),
         }
     }

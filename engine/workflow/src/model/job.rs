@@ -1,10 +1,11 @@
 //! Jobs: what is executed, where, and within which limits.
 
-use crate::expression::{CommandLine, Expression, ReturnCodeMeaning};
+use crate::expression::{CommandLine, Expression};
 use crate::id::{AgentPath, JobName, JobResourcePath, WorkflowId};
 use crate::position::{BranchPath, Position};
 use crate::problem::{Checked, Problem};
 use crate::schedule::AdmissionTimeScheme;
+use crate::text::return_code::ReturnCodeMeaning;
 use crate::time::Duration;
 use crate::value::{Fields, Name};
 use alloc::collections::BTreeMap;
@@ -47,9 +48,9 @@ crate::json_struct! {
             "skipIfNoAdmissionStartForOrderDay" | "skipIfNoAdmissionForOrderDay", default false;
         /// Whether the job must not be started again after its process was lost.
         is_not_restartable: bool => "isNotRestartable", default false;
-        check check_job;
-        rewrite super::legacy::job;
     }
+    check check_job;
+    rewrite super::legacy::job;
 }
 
 fn check_job(job: &WorkflowJob) -> Checked<()> {
@@ -108,8 +109,8 @@ crate::json_union! {
             /// Arguments, evaluated for each order.
             arguments: Expressions => "arguments", default Expressions::new();
         };
-        check check_executable;
     }
+    check check_executable;
 }
 
 impl Executable {
@@ -151,7 +152,9 @@ fn check_executable(executable: &Executable) -> Checked<()> {
         return Err(Problem::coded(
             "InvalidName",
             [("type", String::from("PathExecutable")), ("name", path.clone())],
-            format!("Invalid executable path '{path}': a relative path must not start with '.', nor contain '/.' or '\\'"),
+            format!(
+                "Invalid executable path '{path}': a relative path must not start with '.', nor contain '/.' or '\\'"
+            ),
         ));
     }
     Ok(())

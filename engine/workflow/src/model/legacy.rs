@@ -12,11 +12,7 @@ type Members = Vec<(Arc<str>, Place, Node)>;
 fn members(node: &Node) -> Option<&Members> {
     match &node.kind {
         NodeKind::Object(members) => Some(members),
-        NodeKind::Null
-        | NodeKind::Boolean(_)
-        | NodeKind::Number(_)
-        | NodeKind::String(_)
-        | NodeKind::List(_) => None,
+        NodeKind::Null | NodeKind::Boolean(_) | NodeKind::Number(_) | NodeKind::String(_) | NodeKind::List(_) => None,
     }
 }
 
@@ -197,10 +193,7 @@ pub(super) fn order_event(node: &Node) -> Option<Node> {
             changed(
                 node,
                 &["TYPE", "lockPath", "count"],
-                vec![
-                    member("TYPE", string(present, node.place)),
-                    member("demands", list(vec![demand], path.place)),
-                ],
+                vec![member("TYPE", string(present, node.place)), member("demands", list(vec![demand], path.place))],
             )
         }
         "OrderLockReleased" => {

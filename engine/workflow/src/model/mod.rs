@@ -4,6 +4,7 @@ pub mod check;
 pub mod command;
 pub mod event;
 mod forms;
+pub mod history;
 pub mod instruction;
 pub mod item;
 pub mod job;

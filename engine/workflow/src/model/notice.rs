@@ -1,5 +1,6 @@
 //! Notices and the boards they are posted on.
 
+use super::forms;
 use super::plan::PlanId;
 use crate::expression::Expression;
 use crate::id::{BoardPath, NoticeKey, PlanKey, PlanSchemaId};
@@ -179,7 +180,7 @@ crate::json_struct! {
         /// The key of the notice which an order expects.
         expect_order_to_notice_key: Expression => "expectOrderToNoticeKey" | "expectOrderToNoticeId";
         /// When a posted notice is deleted: milliseconds since 1970, or missing for never.
-        end_of_life: Expression => "endOfLife", default Expression::missing();
+        end_of_life: Expression => "endOfLife", default forms::missing();
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
     }
@@ -192,9 +193,9 @@ crate::json_struct! {
         /// Its path.
         path: BoardPath => "path";
         /// The key of the notice which an order posts.
-        post_order_to_notice_key: Expression => "postOrderToNoticeKey", shown Expression::empty_string();
+        post_order_to_notice_key: Expression => "postOrderToNoticeKey", shown forms::empty_string();
         /// The key of the notice which an order expects.
-        expect_order_to_notice_key: Expression => "expectOrderToNoticeKey", shown Expression::empty_string();
+        expect_order_to_notice_key: Expression => "expectOrderToNoticeKey", shown forms::empty_string();
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
     }
@@ -208,8 +209,8 @@ crate::json_struct! {
         id: NoticeId => "id";
         /// When it is deleted by itself.
         end_of_life: Option<Timestamp> => "endOfLife", default None;
-        rewrite super::legacy::notice;
     }
+    rewrite super::legacy::notice;
 }
 
 crate::json_struct! {
@@ -224,8 +225,8 @@ crate::json_struct! {
         is_in_consumption: bool => "isInConsumption", default false;
         /// How many orders are consuming it.
         consumption_count: u32 => "consumptionCount", default 0;
-        rewrite super::legacy::notice_place;
     }
+    rewrite super::legacy::notice_place;
 }
 
 crate::json_union! {
@@ -253,6 +254,6 @@ crate::json_union! {
             /// When it is deleted by itself.
             end_of_life: Option<Timestamp> => "endOfLife", default None;
         };
-        rewrite super::legacy::notice_event;
     }
+    rewrite super::legacy::notice_event;
 }

@@ -7,7 +7,7 @@ use crate::problem::{Checked, Problem};
 use crate::value::Value;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 crate::json_union! {

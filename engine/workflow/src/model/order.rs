@@ -1,5 +1,6 @@
 //! Orders: what runs through workflows.
 
+use super::history::History;
 use super::notice::NoticeId;
 use super::outcome::Outcome;
 use super::plan::PlanId;
@@ -86,7 +87,7 @@ crate::json_struct! {
         /// Where it stops, as if there was a Finish.
         stop_positions: Vec<PositionOrLabel> => "stopPositions", default Vec::new();
         /// What came of what it did.
-        historic_outcomes: Vec<HistoricOutcome> => "historicOutcomes", default Vec::new();
+        historic_outcomes: History => "historicOutcomes", default History::default();
     }
 }
 
@@ -173,7 +174,9 @@ impl AttachedState {
     #[must_use]
     pub fn agent_path(&self) -> &AgentPath {
         match self {
-            Self::Attaching { agent_path } | Self::Attached { agent_path } | Self::Detaching { agent_path } => agent_path,
+            Self::Attaching { agent_path } | Self::Attached { agent_path } | Self::Detaching { agent_path } => {
+                agent_path
+            }
         }
     }
 }
@@ -269,8 +272,8 @@ crate::json_union! {
             /// Why.
             problem: Option<Problem> => "problem", default None;
         };
-        rewrite super::legacy::order_state;
     }
+    rewrite super::legacy::order_state;
 }
 
 crate::json_struct! {

@@ -1,10 +1,11 @@
 //! Events of orders: the record of what happened to them.
 
+use super::history::History;
 use super::instruction::LockDemand;
 use super::notice::NoticeId;
 use super::order::{
-    CancellationMode, ExternalOrder, ExternalOrderKey, ForkedChild, HistoricOutcome, HistoryOperation, OrderMark,
-    OrderState, SleepCause, StickySubagent, SuspensionMode,
+    CancellationMode, ExternalOrder, ExternalOrderKey, ForkedChild, HistoryOperation, OrderMark, OrderState,
+    SleepCause, StickySubagent, SuspensionMode,
 };
 use super::outcome::Outcome;
 use super::plan::PlanId;
@@ -94,7 +95,7 @@ crate::json_union! {
             /// The file it was made from.
             external_order: Option<ExternalOrder> => "externalOrder" | "externalOrderKey", default None;
             /// What came of what it did.
-            historic_outcomes: Vec<HistoricOutcome> => "historicOutcomes", default Vec::new();
+            historic_outcomes: History => "historicOutcomes", default History::default();
             /// The agent.
             agent_path: AgentPath => "agentPath";
             /// The order of the fork whose child this is.
@@ -395,9 +396,9 @@ crate::json_union! {
         OrderDeletionMarked => "OrderDeletionMarked";
         /// It is gone.
         OrderDeleted => "OrderDeleted";
-        check check_order_event;
-        rewrite super::legacy::order_event;
     }
+    check check_order_event;
+    rewrite super::legacy::order_event;
 }
 
 crate::json_union! {

@@ -96,13 +96,13 @@ impl Outcome {
     /// Disrupted by a problem.
     #[must_use]
     pub fn disrupted(problem: Problem) -> Self {
-        Self::Disrupted { reason: Disruption::Other { problem }, uncatchable: false }
+        Self::Disrupted { reason: Disruption::Other { problem: problem.recorded() }, uncatchable: false }
     }
 
     /// Disrupted by the loss of the process.
     #[must_use]
     pub fn process_lost(problem: Problem) -> Self {
-        Self::Disrupted { reason: Disruption::ProcessLost { problem: Some(problem) }, uncatchable: false }
+        Self::Disrupted { reason: Disruption::ProcessLost { problem: Some(problem.recorded()) }, uncatchable: false }
     }
 
     /// Whether this counts as success.

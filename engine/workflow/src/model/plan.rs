@@ -100,7 +100,9 @@ impl Json for PlanStatus {
                 let object = doc.object()?;
                 Some(Self::Finished { at: object.required("at", &[])? })
             }
-            _ => doc.expected("a plan status: \"Open\", \"Closed\", \"Deleted\" or {\"TYPE\": \"Finished\", \"at\": …}"),
+            _ => {
+                doc.expected("a plan status: \"Open\", \"Closed\", \"Deleted\" or {\"TYPE\": \"Finished\", \"at\": …}")
+            }
         }
     }
 
@@ -130,9 +132,9 @@ crate::json_struct! {
         named_values: Fields => "namedValues", default Fields::default();
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
-        check check_plan_schema;
-        rewrite super::legacy::plan_schema;
     }
+    check check_plan_schema;
+    rewrite super::legacy::plan_schema;
 }
 
 fn check_plan_schema(schema: &PlanSchema) -> crate::problem::Checked<()> {

@@ -65,7 +65,11 @@ impl Json for ValueType {
             Some("List") => Some(Self::List(Box::new(doc.object()?.required("elementType", &[])?))),
             Some("Object") => {
                 let fields = doc.members(|name, member| {
-                    if name == "TYPE" { Some((Name::from(""), Self::Any)) } else { Some((name.into(), Self::read(member)?)) }
+                    if name == "TYPE" {
+                        Some((Name::from(""), Self::Any))
+                    } else {
+                        Some((name.into(), Self::read(member)?))
+                    }
                 })?;
                 Some(Self::Object(fields.into_iter().filter(|(name, _)| !name.is_empty()).collect()))
             }
@@ -79,9 +83,7 @@ impl Json for ValueType {
             Self::String => Value::from("String"),
             Self::Number => Value::from("Number"),
             Self::Boolean => Value::from("Boolean"),
-            Self::List(element) => {
-                Value::object([("TYPE", Value::from("List")), ("elementType", element.write())])
-            }
+            Self::List(element) => Value::object([("TYPE", Value::from("List")), ("elementType", element.write())]),
             Self::Object(fields) => Value::Object(
                 fields
                     .iter()

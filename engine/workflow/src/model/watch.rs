@@ -33,9 +33,9 @@ crate::json_struct! {
         delay: Duration => "delay", default Duration::ZERO;
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
-        check check_file_watch;
-        rewrite super::legacy::file_watch;
     }
+    check check_file_watch;
+    rewrite super::legacy::file_watch;
 }
 
 fn check_file_watch(watch: &FileWatch) -> Checked<()> {

@@ -4,7 +4,7 @@ use super::instruction::{Instruction, Statement};
 use super::job::{Expressions, WorkflowJob};
 use super::preparation::OrderPreparation;
 use crate::id::{CalendarPath, JobName, JobResourcePath, VersionId, WorkflowId, WorkflowPath};
-use crate::time::TimeZoneName;
+use crate::schedule::TimeZone;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,8 +19,8 @@ crate::json_struct! {
         jobs: BTreeMap<JobName, Arc<WorkflowJob>> => "jobs", default BTreeMap::new();
         /// Of a fork branch: the values which the child returns.
         result: Option<Expressions> => "result", default None;
-        rewrite super::legacy::block;
     }
+    rewrite super::legacy::block;
 }
 
 crate::json_struct! {
@@ -34,7 +34,7 @@ crate::json_struct! {
         /// Which arguments an order has. Absent: any.
         order_preparation: Option<OrderPreparation> => "orderPreparation", default None;
         /// The zone of its admission times and schedules.
-        time_zone: TimeZoneName => "timeZone", default TimeZoneName::utc();
+        time_zone: TimeZone => "timeZone", default TimeZone::utc();
         /// Job resources for all jobs, after those of the job.
         job_resource_paths: Vec<JobResourcePath> => "jobResourcePaths", default Vec::new();
         /// The calendar which tells the order's day, for Cycle.
@@ -47,9 +47,9 @@ crate::json_struct! {
         result: Option<Expressions> => "result", default None;
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
-        check check_workflow;
-        rewrite super::legacy::block;
     }
+    check check_workflow;
+    rewrite super::legacy::block;
 }
 
 impl Workflow {

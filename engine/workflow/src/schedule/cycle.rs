@@ -12,19 +12,21 @@ use super::zone::TimeZone;
 use crate::time::{Duration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// How far the cycling of an order has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CycleState {
-    /// No cycle starts from here on: the end of the order day.
-    pub end: Timestamp,
-    /// Number of the scheme of the next cycle; −1 before the first one.
-    pub scheme_index: i64,
-    /// Number of the period within the scheme; −1 before the first one.
-    pub period_index: i64,
-    /// Number of the next cycle, counted from 1 in each period; 0 before the first one.
-    pub index: i64,
-    /// When the next cycle starts; [`Timestamp::EPOCH`] means at once.
-    pub next: Timestamp,
+crate::json_struct! {
+    /// How far the cycling of an order has come.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    pub struct CycleState {
+        /// No cycle starts from here on: the end of the order day.
+        end: Timestamp => "end";
+        /// Number of the scheme of the next cycle; −1 before the first one.
+        scheme_index: i64 => "schemeIndex", shown 0;
+        /// Number of the period within the scheme; −1 before the first one.
+        period_index: i64 => "periodIndex", shown 0;
+        /// Number of the next cycle, counted from 1 in each period; 0 before the first one.
+        index: i64 => "index", shown 0;
+        /// When the next cycle starts; [`Timestamp::EPOCH`] means at once.
+        next: Timestamp => "next", shown Timestamp::EPOCH;
+    }
 }
 
 /// What to do when a cycle is due.

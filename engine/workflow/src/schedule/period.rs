@@ -10,59 +10,62 @@ use alloc::format;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A time, mostly recurring, which lasts an elapsed duration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AdmissionPeriod {
-    /// Each day.
-    Daily {
-        /// Local time of day, 0 to 86399.
-        second_of_day: i64,
-        /// Positive.
-        duration: Duration,
-    },
-    /// Each week.
-    Weekday {
-        /// Monday 00:00 is 0; less than 7 days.
-        second_of_week: i64,
-        /// Positive, at most 7 days.
-        duration: Duration,
-    },
-    /// Each month, at a day counted from its start. A day which the month does not have is its last day.
-    MonthlyDate {
-        /// The first day's 00:00 is 0; less than 31 days.
-        second_of_month: i64,
-        /// Positive.
-        duration: Duration,
-    },
-    /// Each month, at a day counted from its end.
-    MonthlyLastDate {
-        /// The end of the month's last day would be 0; negative, more than −28 days.
-        last_second_of_month: i64,
-        /// Positive.
-        duration: Duration,
-    },
-    /// Each month, at its first to fourth of some weekday.
-    MonthlyWeekday {
-        /// The weeks are those before the weekday, the rest is the second of the week; less than 4 weeks.
-        second_of_weeks: i64,
-        /// Positive.
-        duration: Duration,
-    },
-    /// Each month, at its last to fourth last of some weekday.
-    MonthlyLastWeekday {
-        /// Rounded down to weeks: −1 for the last of the weekday, and so on; the rest is the second of the week. Negative, more
-        /// than −4 weeks.
-        second_of_weeks: i64,
-        /// Positive.
-        duration: Duration,
-    },
-    /// Once.
-    SpecificDate {
-        /// Local time, 1970-01-01T00:00 is 0.
-        seconds_since_local_epoch: i64,
-        /// Positive.
-        duration: Duration,
-    },
+crate::json_union! {
+    /// A time, mostly recurring, which lasts an elapsed duration.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum AdmissionPeriod {
+        /// Each day.
+        Daily => "DailyPeriod" {
+            /// Local time of day, 0 to 86399.
+            second_of_day: i64 => "secondOfDay";
+            /// Positive.
+            duration: Duration => "duration";
+        };
+        /// Each week.
+        Weekday => "WeekdayPeriod" {
+            /// Monday 00:00 is 0; less than 7 days.
+            second_of_week: i64 => "secondOfWeek";
+            /// Positive, at most 7 days.
+            duration: Duration => "duration";
+        };
+        /// Each month, at a day counted from its start. A day which the month does not have is its last day.
+        MonthlyDate => "MonthlyDatePeriod" {
+            /// The first day's 00:00 is 0; less than 31 days.
+            second_of_month: i64 => "secondOfMonth";
+            /// Positive.
+            duration: Duration => "duration";
+        };
+        /// Each month, at a day counted from its end.
+        MonthlyLastDate => "MonthlyLastDatePeriod" {
+            /// The end of the month's last day would be 0; negative, more than −28 days.
+            last_second_of_month: i64 => "lastSecondOfMonth";
+            /// Positive.
+            duration: Duration => "duration";
+        };
+        /// Each month, at its first to fourth of some weekday.
+        MonthlyWeekday => "MonthlyWeekdayPeriod" {
+            /// The weeks are those before the weekday, the rest is the second of the week; less than 4 weeks.
+            second_of_weeks: i64 => "secondOfWeeks";
+            /// Positive.
+            duration: Duration => "duration";
+        };
+        /// Each month, at its last to fourth last of some weekday.
+        MonthlyLastWeekday => "MonthlyLastWeekdayPeriod" {
+            /// Rounded down to weeks: −1 for the last of the weekday, and so on; the rest is the second of the week. Negative, more
+            /// than −4 weeks.
+            second_of_weeks: i64 => "secondOfWeeks";
+            /// Positive.
+            duration: Duration => "duration";
+        };
+        /// Once.
+        SpecificDate => "SpecificDatePeriod" {
+            /// Local time, 1970-01-01T00:00 is 0.
+            seconds_since_local_epoch: i64 => "secondsSinceLocalEpoch";
+            /// Positive.
+            duration: Duration => "duration";
+        };
+    }
+    check AdmissionPeriod::check;
 }
 
 impl AdmissionPeriod {
@@ -196,18 +199,6 @@ impl AdmissionPeriod {
                 0 => LocalTime::at_day(0, seconds_since_local_epoch),
                 _ => None,
             },
-        }
-    }
-
-    const fn type_name(&self) -> &'static str {
-        match self {
-            Self::Daily { .. } => "DailyPeriod",
-            Self::Weekday { .. } => "WeekdayPeriod",
-            Self::MonthlyDate { .. } => "MonthlyDatePeriod",
-            Self::MonthlyLastDate { .. } => "MonthlyLastDatePeriod",
-            Self::MonthlyWeekday { .. } => "MonthlyWeekdayPeriod",
-            Self::MonthlyLastWeekday { .. } => "MonthlyLastWeekdayPeriod",
-            Self::SpecificDate { .. } => "SpecificDatePeriod",
         }
     }
 }

@@ -1,49 +1,75 @@
 //! The schedule of a cycle, as data: in which periods, and how often in these.
 
 use super::scheme::AdmissionTimeScheme;
+use crate::json::{Node, NodeKind};
 use crate::problem::{Checked, Problem};
 use crate::time::Duration;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// When cycles start: each scheme adds its cycles.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Schedule {
-    /// Any order, may overlap.
-    pub schemes: Vec<ScheduleScheme>,
+crate::json_struct! {
+    /// When cycles start: each scheme adds its cycles.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Schedule {
+        /// Any order, may overlap.
+        schemes: Vec<ScheduleScheme> => "schemes";
+    }
 }
 
-/// Cycles which start within admission periods.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScheduleScheme {
-    /// The periods.
-    pub admission_time_scheme: AdmissionTimeScheme,
-    /// How often cycles start in a period.
-    pub repeat: Repeat,
+crate::json_struct! {
+    /// Cycles which start within admission periods.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct ScheduleScheme {
+        /// The periods.
+        admission_time_scheme: AdmissionTimeScheme => "admissionTimeScheme";
+        /// How often cycles start in a period.
+        repeat: Repeat => "repeat";
+    }
 }
 
-/// How often cycles start in a period. Points in time are calculated to the millisecond.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Repeat {
-    /// At fixed local times, such as 10 and 40 minutes past each hour. Counted from 1970-01-01T00:00 local time.
-    Periodic {
-        /// Positive.
-        period: Duration,
-        /// Ascending and distinct, each not negative and less than the period, at least one.
-        offsets: Vec<Duration>,
-    },
-    /// From the start of the admission period on, in equal intervals.
-    Ticking {
-        /// Positive.
-        interval: Duration,
-    },
-    /// From the start of the admission period on, with a pause after each cycle.
-    Continuous {
-        /// Not negative; positive if there is no limit.
-        pause: Duration,
-        /// Greatest number of cycles in a period.
-        limit: Option<i64>,
-    },
+crate::json_union! {
+    /// How often cycles start in a period. Points in time are calculated to the millisecond.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum Repeat {
+        /// At fixed local times, such as 10 and 40 minutes past each hour. Counted from 1970-01-01T00:00 local time.
+        Periodic => "Periodic" {
+            /// Positive.
+            period: Duration => "period";
+            /// Ascending and distinct, each not negative and less than the period, at least one.
+            offsets: Vec<Duration> => "offsets";
+        };
+        /// From the start of the admission period on, in equal intervals.
+        Ticking => "Ticking" {
+            /// Positive.
+            interval: Duration => "interval";
+        };
+        /// From the start of the admission period on, with a pause after each cycle.
+        Continuous => "Continuous" {
+            /// Not negative; positive if there is no limit.
+            pause: Duration => "pause";
+            /// Greatest number of cycles in a period.
+            limit: Option<i64> => "limit", default None;
+        };
+    }
+    check Repeat::check;
+    rewrite sort_offsets;
+}
+
+/// Offsets may be written in any order.
+fn sort_offsets(node: &Node) -> Option<Node> {
+    let NodeKind::Object(members) = &node.kind else {
+        return None;
+    };
+    let mut members = members.clone();
+    for (name, _, member) in &mut members {
+        if let (NodeKind::List(offsets), "offsets") = (&mut member.kind, &**name) {
+            offsets.sort_by(|a, b| match (&a.kind, &b.kind) {
+                (NodeKind::Number(a), NodeKind::Number(b)) => a.cmp(b),
+                _ => core::cmp::Ordering::Equal,
+            });
+        }
+    }
+    Some(Node { kind: NodeKind::Object(members), place: node.place })
 }
 
 impl Repeat {

@@ -1,9 +1,13 @@
 //! Admission time schemes as data: which periods, in which months.
 
 use super::period::AdmissionPeriod;
+use crate::json::schema::{self, Schemas};
+use crate::json::{Doc, Json};
 use crate::problem::{Checked, Problem};
+use crate::value::Value;
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -89,6 +93,113 @@ impl MonthRestriction {
         } else {
             Err(invalid(&format!("{:?}", self.months)))
         }
+    }
+}
+
+impl Json for AdmissionTimeScheme {
+    /// `{"periods": […]}` is short for one unrestricted scheme.
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        let object = doc.object()?;
+        let periods: Option<Vec<AdmissionPeriod>> = object.optional("periods", &[], || None)?;
+        if let Some(periods) = periods {
+            object.know("restrictedSchemes");
+            object.warn_of_unknown();
+            return Some(Self::unrestricted(periods));
+        }
+        let restricted = object.required("restrictedSchemes", &[]);
+        object.warn_of_unknown();
+        Some(Self { restricted: restricted? })
+    }
+
+    fn write(&self) -> Value {
+        match self.restricted.as_slice() {
+            [RestrictedScheme { periods, restriction: None }] => Value::object([("periods", periods.write())]),
+            restricted => {
+                let schemes = restricted.iter().map(|scheme| {
+                    Value::object([("periods", scheme.periods.write()), ("restriction", scheme.restriction.write())])
+                });
+                Value::object([("restrictedSchemes", Value::list(schemes))])
+            }
+        }
+    }
+
+    fn schema(schemas: &mut Schemas) -> Value {
+        schemas.define("AdmissionTimeScheme", |schemas| {
+            let periods = Vec::<AdmissionPeriod>::schema(schemas);
+            let restricted = schema::object(
+                "Periods, and the months in which they count.",
+                &[],
+                vec![member("periods", periods.clone()), member("restriction", schema::of_type("object"))],
+            );
+            let list = Value::object([("type", Value::from("array")), ("items", restricted)]);
+            schema::object(
+                "When something is admitted.",
+                &[],
+                vec![member("periods", periods), member("restrictedSchemes", list)],
+            )
+        })
+    }
+}
+
+fn member(name: &'static str, schema: Value) -> schema::Member {
+    schema::Member { name, aliases: &[], doc: String::new(), schema, required: false }
+}
+
+impl Json for RestrictedScheme {
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        let object = doc.object()?;
+        let periods = object.required("periods", &[]);
+        let restriction: Option<Restriction> = object.optional("restriction", &[], || Restriction(None));
+        object.warn_of_unknown();
+        Some(Self { periods: periods?, restriction: restriction?.0 })
+    }
+
+    fn write(&self) -> Value {
+        Value::object([("periods", self.periods.write()), ("restriction", self.restriction.write())])
+    }
+
+    fn schema(_: &mut Schemas) -> Value {
+        schema::of_type("object")
+    }
+}
+
+impl Json for MonthRestriction {
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        let months: Vec<i64> = doc.object()?.required("months", &[])?;
+        match Self::new(&months) {
+            Ok(restriction) => Some(restriction),
+            Err(problem) => doc.fail(problem),
+        }
+    }
+
+    fn write(&self) -> Value {
+        let months = self.months.iter().map(|month| Value::from(i64::from(*month)));
+        Value::object([("TYPE", Value::from("MonthRestriction")), ("months", Value::list(months))])
+    }
+
+    fn schema(_: &mut Schemas) -> Value {
+        schema::of_type("object")
+    }
+}
+
+/// `{"TYPE": "Unrestricted"}` or a month restriction.
+struct Restriction(Option<MonthRestriction>);
+
+impl Json for Restriction {
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        match doc.type_name()? {
+            "Unrestricted" => Some(Self(None)),
+            "MonthRestriction" => MonthRestriction::read(doc).map(|restriction| Self(Some(restriction))),
+            other => doc.unknown_type(other, &["MonthRestriction", "Unrestricted"]),
+        }
+    }
+
+    fn write(&self) -> Value {
+        self.0.write()
+    }
+
+    fn schema(_: &mut Schemas) -> Value {
+        schema::of_type("object")
     }
 }
 
