@@ -8,6 +8,7 @@
 //! Reading is bounded: text size, nesting and the number of reported problems have limits ([`limit`]).
 
 pub mod basic;
+mod general;
 mod macros;
 mod node;
 mod parse;

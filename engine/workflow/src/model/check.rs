@@ -93,7 +93,7 @@ pub(super) fn instruction(instruction: &Instruction) -> Checked<()> {
         }
         Instruction::ForkList { child_to_id, child_to_arguments, .. } => {
             child_to_id.restrict("childToId", 1, 2)?;
-            child_to_arguments.restrict("childToArguments", 0, 2)
+            child_to_arguments.restrict("childToArguments", 0, 2).map(|_| ())
         }
         Instruction::Lock { demands, .. } => {
             if demands.is_empty() {

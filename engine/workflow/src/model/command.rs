@@ -5,7 +5,7 @@ use super::operation::ItemOperation;
 use super::order::{CancellationMode, FreshOrder, HistoryOperation, SuspensionMode};
 use super::plan::{PlanId, PlanStatus};
 use crate::decimal::Decimal;
-use crate::expression::ExprFunction;
+use crate::expression::function::ExprFunction;
 use crate::id::{AgentPath, GivenOrderId, Label, OrderId, PlanSchemaId, WorkflowId, WorkflowPath};
 use crate::json::schema::{self, Schemas};
 use crate::json::{Doc, Json};

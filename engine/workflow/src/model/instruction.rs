@@ -3,7 +3,9 @@
 use super::job::{Expressions, WorkflowJob};
 use super::outcome::Outcome;
 use super::workflow::Block;
-use crate::expression::{BoardExpression, ExprFunction, Expression};
+use crate::expression::Expression;
+use crate::expression::board::BoardExpression;
+use crate::expression::function::ExprFunction;
 use crate::id::{AgentPath, BoardPath, JobName, Label, LockPath, WorkflowPath};
 use crate::json::schema::{self, Schemas};
 use crate::json::{Doc, Json};

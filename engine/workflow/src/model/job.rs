@@ -1,6 +1,7 @@
 //! Jobs: what is executed, where, and within which limits.
 
-use crate::expression::{CommandLine, Expression};
+use crate::expression::Expression;
+use crate::expression::command_line::CommandLine;
 use crate::id::{AgentPath, JobName, JobResourcePath, WorkflowId};
 use crate::position::{BranchPath, Position};
 use crate::problem::{Checked, Problem};

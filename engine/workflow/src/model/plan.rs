@@ -1,6 +1,6 @@
 //! Plans: what belongs together, like the orders and notices of a day.
 
-use crate::expression::ExprFunction;
+use crate::expression::function::ExprFunction;
 use crate::id::{PlanKey, PlanSchemaId};
 use crate::json::schema::{self, Schemas};
 use crate::json::{Doc, Json, NodeKind};
@@ -141,7 +141,7 @@ fn check_plan_schema(schema: &PlanSchema) -> crate::problem::Checked<()> {
     if schema.id.as_str() == "Global" {
         return Err(crate::problem::Problem::new("PlanSchema:Global is built in and cannot be changed"));
     }
-    schema.unknown_plan_is_open_function.restrict("unknownPlanIsOpenFunction", 1, 1)
+    schema.unknown_plan_is_open_function.restrict("unknownPlanIsOpenFunction", 1, 1).map(|_| ())
 }
 
 crate::json_union! {
