@@ -6,13 +6,10 @@ extern crate alloc;
 extern crate std;
 
 pub mod decimal;
-pub mod expression;
 pub mod id;
 pub mod json;
-pub mod model;
 pub mod position;
 pub mod problem;
 pub mod schedule;
-pub mod text;
 pub mod time;
 pub mod value;
