@@ -61,7 +61,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Disk, segment: 64 << 20 }
+        Self { durability: Durability::Disk, segment: 256 << 20 }
     }
 }
 

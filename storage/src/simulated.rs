@@ -371,9 +371,9 @@ impl Disk {
         };
         let torn = self.torn.map(|bytes| Err(Defect::torn("a record that was not written to its end", bytes)));
         let records = durable.records.iter().cloned().map(Ok).chain(torn);
-        let whole = durable.images.values().filter(|image| !image.damaged);
+        let mut whole = durable.images.values().filter(|image| !image.damaged);
         let marks: Vec<_> = whole.clone().map(|image| image.image.at).chain([durable.confirmed]).collect();
-        let image = whole.last().map(|image| image.image);
+        let image = whole.next_back().map(|image| image.image);
         let verified = verify(durable.released, marks, records);
         let verified = verified.map_err(|refused| damaged(refused.intact, refused.reason))?;
         if durable.versions < durable.confirmed_versions {

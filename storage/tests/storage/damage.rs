@@ -2,7 +2,7 @@
 //! found, or opening refuses and says what is intact. Never silently less.
 
 use crate::folder::{NAME, SMALL};
-use crate::sample::{journal, records};
+use crate::sample::{journal, new_folder, records};
 use baton_protocol::record::{Offset, Position, Record};
 use baton_storage::fjall::{FjallStore, Options};
 use baton_storage::{Access, Damage, Error, Store};
@@ -109,7 +109,7 @@ fn damage(file: &Path, how: How) {
 
 /// Runs every damage of every file of a journal; returns how many were refused.
 fn campaign(options: Options, tries: u64) -> usize {
-    let (original, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (original, work) = (new_folder(), new_folder());
     let all = prepare(original.path(), options);
     // Files that are allocated ahead are cut, so that the copies are small.
     for log in files(original.path()).iter().filter(|path| path.extension().is_some_and(|e| e == "jnl")) {
@@ -187,7 +187,7 @@ fn refusal(path: &Path) -> Box<Damage> {
 
 #[test]
 fn a_torn_tail_is_cut_and_reported() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     let (all, _) = journal(50);
     let (mut store, _) = FjallStore::open(folder.path(), NAME, ONE_SEGMENT).unwrap();
     store.append(&all[..40]).unwrap();
@@ -222,7 +222,7 @@ fn a_torn_tail_is_cut_and_reported() {
 
 #[test]
 fn a_refusal_says_what_is_intact_and_keeps_what_was_found() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     let all = prepare(folder.path(), ONE_SEGMENT);
     let (log, used) = log_file(folder.path());
     let before = fs::read(&log).unwrap();
@@ -255,7 +255,7 @@ fn a_refusal_says_what_is_intact_and_keeps_what_was_found() {
 
 #[test]
 fn a_lost_mark_is_refused_and_can_be_made_anew() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     let all = prepare(folder.path(), SMALL);
     fs::remove_file(folder.path().join("mark")).unwrap();
     let damage = refusal(folder.path());
@@ -268,8 +268,8 @@ fn a_lost_mark_is_refused_and_can_be_made_anew() {
 
 #[test]
 fn an_older_copy_of_the_database_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let saved = tempfile::tempdir().unwrap();
+    let folder = new_folder();
+    let saved = new_folder();
     let (all, _) = journal(20);
     let (mut store, _) = FjallStore::open(folder.path(), NAME, SMALL).unwrap();
     store.append(&all[..10]).unwrap();
@@ -288,7 +288,7 @@ fn an_older_copy_of_the_database_is_refused() {
 
 #[test]
 fn cells_are_not_silently_older() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     let (mut store, _) = FjallStore::open(folder.path(), NAME, SMALL).unwrap();
     store.put("vote", b"one").unwrap();
     store.sync().unwrap();

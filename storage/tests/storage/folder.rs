@@ -1,7 +1,7 @@
 //! The contract on fjall, and whose data folder is whose.
 
 use crate::contract::{self, Place};
-use crate::sample::journal;
+use crate::sample::{journal, new_folder};
 use baton_storage::fjall::{Durability, FjallAccess, FjallStore, Options};
 use baton_storage::{Error, Recovered, Store};
 use std::fs;
@@ -43,12 +43,12 @@ fn size(path: &Path) -> u64 {
 
 #[test]
 fn fjall_keeps_the_contract() {
-    contract::all(|| Folder(tempfile::tempdir().unwrap()));
+    contract::all(|| Folder(new_folder()));
 }
 
 #[test]
 fn a_folder_is_used_once_at_a_time() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     let (store, _) = FjallStore::open(folder.path(), NAME, SMALL).unwrap();
     let error = FjallStore::open(folder.path(), NAME, SMALL).map(drop).unwrap_err();
     assert!(matches!(error, Error::Locked(_)), "{error}");
@@ -58,13 +58,13 @@ fn a_folder_is_used_once_at_a_time() {
 
 #[test]
 fn the_folder_of_another_journal_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     drop(FjallStore::open(folder.path(), NAME, SMALL).unwrap());
     let error = FjallStore::open(folder.path(), "agent/a1", SMALL).map(drop).unwrap_err();
     assert!(matches!(&error, Error::Foreign { found, .. } if found == NAME), "{error}");
     drop(FjallStore::open(folder.path(), NAME, SMALL).unwrap());
 
-    let home = tempfile::tempdir().unwrap();
+    let home = new_folder();
     fs::write(home.path().join("letter.txt"), "dear").unwrap();
     let error = FjallStore::open(home.path(), NAME, SMALL).map(drop).unwrap_err();
     assert!(matches!(error, Error::NotAJournal { .. }), "{error}");
@@ -73,7 +73,7 @@ fn the_folder_of_another_journal_is_refused() {
 
 #[test]
 fn the_database_of_another_journal_is_refused() {
-    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (a, b) = (new_folder(), new_folder());
     for folder in [&a, &b] {
         let (mut store, _) = FjallStore::open(folder.path(), NAME, SMALL).unwrap();
         store.append(&journal(10).0).unwrap();
@@ -88,7 +88,7 @@ fn the_database_of_another_journal_is_refused() {
 
 #[test]
 fn an_interrupted_creation_is_repeated() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     drop(FjallStore::open(folder.path(), NAME, SMALL).unwrap());
     fs::remove_file(folder.path().join("baton-journal")).unwrap();
     fs::remove_file(folder.path().join("fjall/version")).unwrap();
@@ -105,7 +105,7 @@ fn an_interrupted_creation_is_repeated() {
 
 #[test]
 fn a_newer_format_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = new_folder();
     drop(FjallStore::open(folder.path(), NAME, SMALL).unwrap());
     let marker = folder.path().join("baton-journal");
     let text = fs::read_to_string(&marker).unwrap().replace("format 1", "format 2");

@@ -7,5 +7,8 @@ mod contract;
 mod damage;
 #[cfg(feature = "fjall")]
 mod folder;
+#[cfg(feature = "fjall")]
+mod processes;
 mod sample;
 mod simulated;
+mod writing;

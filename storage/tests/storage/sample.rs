@@ -33,3 +33,10 @@ pub(crate) fn records(mut end: Position, epoch: u64, count: u64) -> (Vec<Record>
 pub(crate) fn journal(count: u64) -> (Vec<Record>, Position) {
     records(Position::ORIGIN, 1, count)
 }
+
+/// A folder for one test, in memory where that is to be had: what the tests do to processes and files needs no disk, and
+/// a busy disk takes minutes for their syncs.
+#[cfg(feature = "fjall")]
+pub(crate) fn new_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
