@@ -107,9 +107,12 @@ impl<'a> Admission<'a> {
     fn period_intervals(&self, from: Timestamp) -> impl Iterator<Item = PeriodIntervals<'a>> {
         let Self { zone, date_offset, .. } = *self;
         let local_from = zone.local(from);
+        // Where the clocks skip a day, that one is not the day before.
+        let day_before = zone.local(from - Duration::from_days(1));
         self.scheme.periods().map(move |(period, restriction)| {
-            let unit = period.unit_at(local_from);
-            let unit = if period.start_in(unit - 1).is_some() { unit - 1 } else { unit };
+            let current = period.unit_at(local_from);
+            let previous = period.unit_at(day_before).min(current - 1);
+            let unit = if period.start_in(previous).is_some() { previous } else { current };
             PeriodIntervals { period, restriction, zone, date_offset, from, unit, last: None }
         })
     }

@@ -21,7 +21,7 @@
 //!
 //! The calendar unit of a period (day, week or month) has one local start each. The *candidates* from a time on are the
 //! intervals of the unit before that time's unit and of all later units, as far as they have not ended. (So of a
-//! period which is longer than two units, not all past intervals which still last are candidates.) A [`MonthRestriction`]
+//! period which is longer than two units, not all started intervals are candidates, but always one if there is any.) A [`MonthRestriction`]
 //! cuts them: what starts in an allowed month ends with the last of the adjoining allowed months, what starts in another
 //! month but reaches into an allowed one starts there.
 
@@ -36,6 +36,9 @@ mod period;
 mod repeat;
 mod scheme;
 mod zone;
+
+#[cfg(test)]
+mod oracle;
 
 pub use admission::{Admission, FIND_LIMIT, Intervals};
 pub use calendar::{Calendar, OrderDays, date_of_order_id};

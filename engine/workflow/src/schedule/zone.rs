@@ -108,14 +108,21 @@ impl TimeZone {
 
     /// The time around this one in which the offset does not change.
     pub(super) fn span(&self, time: Timestamp) -> Span {
-        let after = saturated(time.as_millis().saturating_add(1));
-        let start = self.rules.preceding(after).next().map(|t| t.timestamp());
+        let now = saturated(time.as_millis());
+        let mut start =
+            self.rules.preceding(saturated(time.as_millis().saturating_add(1))).next().map(|t| t.timestamp());
+        // After the last change which the database lists, jiff may answer with an earlier one, made by the rule for later years.
+        while let Some(later) = self.rules.following(start.unwrap_or(jiff::Timestamp::MIN)).next()
+            && later.timestamp() <= now
+        {
+            start = Some(later.timestamp());
+        }
         let before_start = start.map_or(jiff::Timestamp::MIN, |s| saturated(s.as_millisecond().saturating_sub(1)));
         let offset = |t| i64::from(self.rules.to_offset(t).seconds()) * 1000;
         Span {
             start: start.map(|s| Timestamp::from_millis(s.as_millisecond())),
             end: self.next_change(time),
-            offset: offset(saturated(time.as_millis())),
+            offset: offset(now),
             previous_offset: offset(before_start),
         }
     }
