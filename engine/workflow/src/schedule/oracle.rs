@@ -20,6 +20,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, ToSpan};
+use proptest::prelude::*;
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -198,16 +199,24 @@ fn in_seconds(interval: Interval) -> (i64, i64) {
 }
 
 /// Compares everything from a day before until two days after the change.
-fn compare(clocks: &Clocks) {
-    let Clocks { zone, change, .. } = clocks;
+fn compare_around(clocks: &Clocks) {
+    let change = clocks.change;
     let (from, until) = (change - DAY, change + 2 * DAY);
     let walk = clocks.walk(change - 6 * DAY, until + 4 * DAY);
     let before = clocks.rules.to_datetime(jiff::Timestamp::from_second(change - 1).unwrap());
     let local_change = before.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0)).as_secs() + 1;
-    let scheme = representative(local_change, before.month() as u8);
+    compare(clocks, &walk, &representative(local_change, before.month() as u8), &[0, 5 * HOUR]);
+    merged(&clocks.zone, &walk, from, until);
+    grid(clocks, &walk, from, until);
+}
+
+/// Compares the intervals of a scheme, in which no period lasts longer than three days.
+fn compare(clocks: &Clocks, walk: &Walk, scheme: &AdmissionTimeScheme, date_offsets: &[i64]) {
+    let Clocks { zone, change, .. } = clocks;
+    let (from, until) = (change - DAY, change + 2 * DAY);
     scheme.check().unwrap();
-    for offset in [0, 5 * HOUR] {
-        let admission = Admission { scheme: &scheme, zone, date_offset: Duration::from_secs(offset) };
+    for &offset in date_offsets {
+        let admission = Admission { scheme, zone, date_offset: Duration::from_secs(offset) };
         let mut expected: Vec<(i64, usize, i64)> = Vec::new();
         for (i, (period, months)) in scheme.periods().enumerate() {
             expected.extend(walk.intervals(period, months, offset).into_iter().map(|(start, end)| (start, i, end)));
@@ -233,9 +242,7 @@ fn compare(clocks: &Clocks) {
             let permitted = between(now, now + 1).next().is_some();
             assert_eq!(admission.is_permitted(millis(now)), permitted, "{zone} permits at {}", millis(now));
         }
-        merged(&clocks.zone, &walk, from, until);
     }
-    grid(clocks, &walk, from, until);
 }
 
 /// Compares what adjoining intervals are merged to.
@@ -327,6 +334,52 @@ fn clock_changes() -> Vec<Clocks> {
     all
 }
 
+/// Any periods which last no longer than three days, and no longer than a day when they are daily.
+fn any_period() -> impl Strategy<Value = AdmissionPeriod> {
+    (0..7, any::<u32>(), 1..3 * 1440i64).prop_map(|(kind, minute, minutes)| {
+        let duration = Duration::from_secs(minutes * 60);
+        let at = |days: i64| i64::from(minute) % (days * 1440) * 60;
+        match kind {
+            0 => AdmissionPeriod::Daily {
+                second_of_day: at(1),
+                duration: Duration::from_secs((minutes % 1440 + 1) * 60),
+            },
+            1 => AdmissionPeriod::Weekday { second_of_week: at(7), duration },
+            2 => AdmissionPeriod::MonthlyDate { second_of_month: at(31), duration },
+            3 => AdmissionPeriod::MonthlyLastDate { last_second_of_month: -60 - at(27), duration },
+            4 => AdmissionPeriod::MonthlyWeekday { second_of_weeks: at(28), duration },
+            5 => AdmissionPeriod::MonthlyLastWeekday { second_of_weeks: -60 - at(27), duration },
+            _ => AdmissionPeriod::SpecificDate { seconds_since_local_epoch: at(365 * 60), duration },
+        }
+    })
+}
+
+fn any_scheme() -> impl Strategy<Value = AdmissionTimeScheme> {
+    let months = proptest::collection::btree_set(1..=12u8, 1..12);
+    let restriction = proptest::option::of(months.prop_map(|months| MonthRestriction { months }));
+    let scheme = (proptest::collection::vec(any_period(), 0..8), restriction)
+        .prop_map(|(periods, restriction)| RestrictedScheme { periods, restriction });
+    proptest::collection::vec(scheme, 0..4).prop_map(|restricted| AdmissionTimeScheme { restricted })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_admission_times(
+        zone in proptest::sample::select(vec!["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Amman"]),
+        minute in 10 * 1440..60 * 365 * 1440i64,
+        scheme in any_scheme(),
+        date_offset in 0..1440i64,
+    ) {
+        let zone = TimeZone::get(zone).unwrap();
+        let rules = jiff::tz::TimeZoneDatabase::bundled().get(zone.name()).unwrap();
+        let clocks = Clocks { zone, rules, change: minute * 60, tick: 60 };
+        let walk = clocks.walk(clocks.change - 6 * DAY, clocks.change + 6 * DAY);
+        compare(&clocks, &walk, &scheme, &[date_offset * 60]);
+    }
+}
+
 #[test]
 fn the_oracle_follows_the_rule() {
     let local = |text: &str| text.parse::<DateTime>().unwrap();
@@ -361,5 +414,5 @@ fn admission_times_around_changes_of_the_clocks() {
     let special = ["Pacific/Apia", "Pacific/Fakaofo", "America/Ciudad_Juarez", "America/Metlakatla"];
     let sample =
         changes.iter().enumerate().filter(|(i, clocks)| i % step == 0 || special.contains(&clocks.zone.name()));
-    sample.for_each(|(_, clocks)| compare(clocks));
+    sample.for_each(|(_, clocks)| compare_around(clocks));
 }
