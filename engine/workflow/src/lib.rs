@@ -6,10 +6,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod decimal;
+pub mod expression;
 pub mod id;
 pub mod json;
 pub mod position;
 pub mod problem;
 pub mod schedule;
+pub mod text;
 pub mod time;
 pub mod value;
