@@ -9,6 +9,7 @@ pub mod decimal;
 pub mod expression;
 pub mod id;
 pub mod json;
+pub mod model;
 pub mod position;
 pub mod problem;
 pub mod schedule;
