@@ -46,10 +46,9 @@ impl Calendar {
     /// Says which pattern is invalid, or that the offset is.
     pub fn compile(&self) -> Checked<OrderDays> {
         let pattern = &*self.order_id_pattern;
-        let order_id = RegexBuilder::new(&format!("^(?:{pattern})$"))
-            .backtrack_limit(BACKTRACK_LIMIT)
-            .delegate_size_limit(COMPILED_LIMIT)
-            .build()
+        // The pattern alone, too: parentheses could be balanced by those around it only.
+        let order_id = compile_regex(pattern)
+            .and_then(|_| compile_regex(&format!(r"\A(?:{pattern})\z")))
             .map_err(|error| Problem::new(format!("Invalid orderIdPattern '{pattern}': {error}")))?;
         if order_id.captures_len() != 2 {
             let groups = order_id.captures_len() - 1;
@@ -104,6 +103,10 @@ impl OrderDays {
         let end = LocalTime(start.0 + days * super::local::DAY);
         Some(Interval { start: zone.instant(start), end: zone.instant(end) })
     }
+}
+
+fn compile_regex(pattern: &str) -> Result<Regex, fancy_regex::Error> {
+    RegexBuilder::new(pattern).backtrack_limit(BACKTRACK_LIMIT).delegate_size_limit(COMPILED_LIMIT).build()
 }
 
 /// The date of an order id like `#2021-03-01#…`, which decides about skipping a job without admission on that day. `None` if there
@@ -167,9 +170,19 @@ mod tests {
         assert_eq!(message(calendar(604_800, "(.*)", "YYYYww")), "Invalid dateOffset");
         assert!(calendar(604_799, "(.*)", "YYYYww").compile().is_ok());
         assert!(message(calendar(0, "(", "yyyyMMdd")).starts_with("Invalid orderIdPattern '(':"));
+        assert!(message(calendar(0, "a)(b)|(c", "yyyyMMdd")).starts_with("Invalid orderIdPattern"));
         assert!(message(calendar(0, ".*", "yyyyMMdd")).contains("exactly one group"));
         assert!(message(calendar(0, "(.)(.)", "yyyyMMdd")).contains("exactly one group"));
         assert!(message(calendar(0, "(.*)", "yyyy")).starts_with("Invalid periodDatePattern 'yyyy':"));
+    }
+
+    #[test]
+    fn the_whole_order_id_must_match() {
+        let calendar = calendar(0, "a|(\\d{8})|b", "yyyyMMdd");
+        assert_eq!(day(&calendar, "20211001", "UTC"), "2021-10-01T00:00:00Z 2021-10-02T00:00:00Z");
+        for order_id in ["20211001x", "x20211001", "20211001\n", "a", ""] {
+            assert!(day(&calendar, order_id, "UTC").contains("does match the pattern"), "{order_id:?}");
+        }
     }
 
     #[test]

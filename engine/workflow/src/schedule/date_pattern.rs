@@ -187,11 +187,10 @@ fn number(letter: char, count: usize) -> Result<Item, String> {
     };
     match count {
         2 if widest == YEAR_DIGITS => Ok(Item::Number(two_digit, 2, 2)),
+        _ if count > widest => Err(format!("too many letters {letter}")),
+        // A single letter stands for a number without leading zeros, several for so many digits.
         1 => Ok(Item::Number(field, 1, widest)),
-        _ if count <= widest => {
-            Ok(Item::Number(field, count, widest.min(if widest == YEAR_DIGITS { YEAR_DIGITS } else { count })))
-        }
-        _ => Err(format!("too many letters {letter}")),
+        _ => Ok(Item::Number(field, count, if widest == YEAR_DIGITS { widest } else { count })),
     }
 }
 
@@ -200,7 +199,9 @@ fn leave_digits_to_followers(items: &mut [Item]) {
     for i in 1..items.len() {
         let (before, after) = items.split_at_mut(i);
         if let (Some(Item::Number(_, least, most)), Some(Item::Number(..))) = (before.last_mut(), after.first()) {
-            *most = (*least).max(if *most == YEAR_DIGITS { YEAR_DIGITS } else { *least });
+            if *most < YEAR_DIGITS {
+                *most = *least;
+            }
         }
     }
 }
@@ -228,6 +229,7 @@ mod tests {
             ("uuuu-M-d", "2021-3-12", "2021-03-12"),
             ("yyyyMMdd", "20211001", "2021-10-01"),
             ("yyMMdd", "211001", "2021-10-01"),
+            ("yyyy-Mdd", "2021-310", "2021-03-10"),
             ("dd.MM.yyyy", "24.12.2030", "2030-12-24"),
             ("yyyy-DDD", "2024-366", "2024-12-31"),
             ("yyyy-DDD", "2023-366", "none"),

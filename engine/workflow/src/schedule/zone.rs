@@ -6,6 +6,7 @@ use super::local::{LocalTime, civil, saturated};
 use crate::time::{InvalidTimestamp, Timestamp};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use jiff::tz::TimeZoneDatabase;
 use serde::{Deserialize, Serialize};
@@ -70,8 +71,7 @@ impl TimeZone {
 
     /// All names, in the order of the database.
     pub fn names() -> impl Iterator<Item = String> {
-        let names: alloc::vec::Vec<String> =
-            TimeZoneDatabase::bundled().available().map(|n| n.as_str().into()).collect();
+        let names: Vec<String> = TimeZoneDatabase::bundled().available().map(|n| n.as_str().into()).collect();
         names.into_iter()
     }
 
@@ -150,7 +150,7 @@ fn suggest(name: &str) -> Option<String> {
 
 /// Number of characters to insert, to delete or to replace.
 fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: alloc::vec::Vec<usize> = (0..=b.len()).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
