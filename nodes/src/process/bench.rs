@@ -1,7 +1,7 @@
 //! What the launcher costs: the same command started directly and through it, in turns, in one run.
 //!
-//! "Directly" is the standard library in plain threads: spawn in a group of its own, read both outputs to their end, wait. That is
-//! the least that gives the same results.
+//! "Directly" is the standard library in plain threads: spawn in a group of its own with the same environment, read both outputs
+//! to their end, wait. That is the least that gives the same results.
 
 use std::fmt;
 use std::io;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::launch::{RETURN_VALUES, RETURN_VALUES_OF_JS7};
 use super::{Event, Launch, LaunchError, Launcher};
 
 /// How often both ways are measured in turns. The best of each counts, so that a disturbance does not.
@@ -97,7 +98,9 @@ fn directly(load: &Load) -> io::Result<Duration> {
     thread::scope(|scope| {
         let run = |share| {
             for _ in 0..share {
-                Command::new(program).args(arguments).process_group(0).stdin(Stdio::null()).output()?;
+                let mut command = Command::new(program);
+                command.args(arguments).env(RETURN_VALUES, "").env(RETURN_VALUES_OF_JS7, "");
+                command.process_group(0).stdin(Stdio::null()).output()?;
             }
             Ok::<_, io::Error>(())
         };

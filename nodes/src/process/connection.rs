@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg, shutdown};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt as _, Interest};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::guard::tree;
 use super::running::Status;
-use super::wire::{Malformed, ProcessId, REPORT, Report, Request};
+use super::wire::{Malformed, ProcessId, REPORT, Report};
 
 /// At most so many launches are with the guard and not yet answered.
 pub(super) const STARTS_IN_FLIGHT: usize = 16;
@@ -42,7 +43,7 @@ pub(super) struct Answers {
 }
 
 pub(super) struct Connection {
-    stream: UnixStream,
+    requests: OwnedWriteHalf,
     /// Held while a frame is being sent.
     sending: tokio::sync::Mutex<()>,
     processes: Mutex<HashMap<ProcessId, Process>>,
@@ -63,9 +64,9 @@ struct Process {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream) -> Self {
+    pub(super) fn new(requests: OwnedWriteHalf) -> Self {
         let phase = watch::Sender::new(Phase::Starting);
-        Self { stream, sending: tokio::sync::Mutex::default(), processes: Mutex::default(), phase }
+        Self { requests, sending: tokio::sync::Mutex::default(), processes: Mutex::default(), phase }
     }
 
     /// Waits until the guard says that it is ready.
@@ -83,7 +84,7 @@ impl Connection {
 
     /// Lets the guard kill everything and end.
     pub(super) fn close(&self) {
-        let _ = shutdown(&self.stream, Shutdown::Write);
+        let _ = shutdown(self.requests.as_ref(), Shutdown::Write);
     }
 
     /// Makes the process known before its launch is requested. The permit is given back with the answer.
@@ -105,15 +106,16 @@ impl Connection {
         let mut sent = 0;
         while sent < request.len() {
             let descriptors = outputs.as_ref().filter(|_| sent == 0);
-            let send = || send_part(&self.stream, &request[sent..], descriptors);
-            sent += self.stream.async_io(Interest::WRITABLE, send).await.map_err(|_| Closed)?;
+            let stream = self.requests.as_ref();
+            let send = || send_part(stream, &request[sent..], descriptors);
+            sent += stream.async_io(Interest::WRITABLE, send).await.map_err(|_| Closed)?;
         }
         Ok(())
     }
 
     /// Reads reports until the guard has ended, then looks after what it may have left.
-    pub(super) async fn receive(self: Arc<Self>, mut guard: Child, marker: tree::Marker) {
-        if self.receive_reports().await.is_err() {
+    pub(super) async fn receive(self: Arc<Self>, reports: OwnedReadHalf, mut guard: Child, marker: tree::Marker) {
+        if self.receive_reports(reports).await.is_err() {
             let _ = guard.kill();
         }
         let regular = loop {
@@ -134,11 +136,11 @@ impl Connection {
         self.phase.send_modify(|_| ());
     }
 
-    async fn receive_reports(&self) -> Result<(), Malformed> {
+    async fn receive_reports(&self, mut stream: OwnedReadHalf) -> Result<(), Malformed> {
         let mut bytes = Vec::new();
         loop {
             let mut buffer = [0; READ_SIZE];
-            let length = match self.stream.async_io(Interest::READABLE, || self.stream.try_read(&mut buffer)).await {
+            let length = match stream.read(&mut buffer).await {
                 Ok(0) | Err(_) => return Ok(()),
                 Ok(length) => length,
             };
@@ -187,13 +189,6 @@ impl Connection {
     fn lock(&self) -> MutexGuard<'_, HashMap<ProcessId, Process>> {
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The frame of a request.
-pub(super) fn frame(request: &Request) -> Vec<u8> {
-    let mut frame = Vec::new();
-    request.encode(&mut frame);
-    frame
 }
 
 fn send_part(stream: &UnixStream, bytes: &[u8], descriptors: Option<&[OwnedFd; 2]>) -> io::Result<usize> {

@@ -105,26 +105,21 @@ impl Launch {
 
     /// What the guard has to be told; `file` is where the program was found or written.
     pub(super) fn request(self, id: u64, file: &Path, return_values: &Path) -> Result<LaunchRequest, LaunchError> {
-        let Self { program, mut arguments, clear_environment, mut environment, working_directory } = self;
+        let Self { program, arguments, clear_environment, mut environment, working_directory } = self;
         for (name, _) in &environment {
             let bytes = name.as_encoded_bytes();
             if bytes.is_empty() || bytes.contains(&b'=') || bytes.contains(&0) {
                 return Err(LaunchError::VariableName(name.clone()));
             }
         }
-        let mut executable = file.as_os_str().to_owned();
-        if let Program::Script(text) = &program
-            && !text.starts_with("#!")
-        {
-            arguments.insert(0, executable);
-            executable = "/bin/sh".into();
-        }
+        let through_shell = matches!(&program, Program::Script(text) if !text.starts_with("#!"));
         for name in [RETURN_VALUES, RETURN_VALUES_OF_JS7] {
             environment.push((name.into(), Some(return_values.into())));
         }
         Ok(LaunchRequest {
             id,
-            program: executable,
+            program: file.into(),
+            through_shell,
             arguments,
             clear_environment,
             environment,

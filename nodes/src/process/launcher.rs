@@ -22,7 +22,7 @@ use super::launch::{self, Launch, LaunchError, Program};
 use super::output::OutputPipe;
 use super::running::Running;
 use super::scripts::{ScriptFile, ScriptStore, empty_directory};
-use super::wire::{MAX_REQUEST, ProcessId, Request};
+use super::wire::{self, MAX_REQUEST, ProcessId};
 use super::{GUARD_COMMAND, return_values};
 
 /// So long a new guard may wait for its predecessor in the same work directory to kill what it left.
@@ -168,8 +168,8 @@ impl Shared {
             Program::File(file) => (None, file.clone()),
         };
         let directory = launch.working_directory.clone();
-        let request = launch.request(id, &file, &return_values)?;
-        let frame = connection::frame(&Request::Launch(Box::new(request)));
+        let mut request = launch.request(id, &file, &return_values)?;
+        let mut frame = wire::launch_frame(&request);
         if frame.len() > MAX_REQUEST {
             return Err(LaunchError::TooLarge(frame.len()));
         }
@@ -183,6 +183,11 @@ impl Shared {
                     error
                 }
             };
+            if error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) && !request.through_shell {
+                request.through_shell = true;
+                frame = wire::launch_frame(&request);
+                continue;
+            }
             match delays.next() {
                 Some(delay) if error.kind() == io::ErrorKind::ExecutableFileBusy => tokio::time::sleep(delay).await,
                 _ => {
@@ -215,9 +220,9 @@ impl Shared {
     }
 
     /// Sends a request from wherever, without waiting. If the guard is gone, so are the processes.
-    pub(super) fn request(self: &Arc<Self>, request: Request) {
+    pub(super) fn request(&self, frame: Vec<u8>) {
         let connection = Arc::clone(&self.connection);
-        self.runtime.spawn(async move { connection.send(&connection::frame(&request), None).await });
+        self.runtime.spawn(async move { connection.send(&frame, None).await });
     }
 
     /// Where background work belongs.
@@ -264,8 +269,9 @@ fn start_guard(program: &Path, directory: &Path) -> io::Result<Arc<Connection>> 
         // Not to get the terminal's signals.
         .process_group(0)
         .spawn()?;
-    let connection = Arc::new(Connection::new(UnixStream::from_std(ours)?));
-    tokio::spawn(Arc::clone(&connection).receive(guard, connection::marker(directory)));
+    let (reports, requests) = UnixStream::from_std(ours)?.into_split();
+    let connection = Arc::new(Connection::new(requests));
+    tokio::spawn(Arc::clone(&connection).receive(reports, guard, connection::marker(directory)));
     Ok(connection)
 }
 

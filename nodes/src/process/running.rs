@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::launcher::{Prepared, Shared};
 use super::output::{self, OutputPipe, Stream};
 use super::return_values::{self, ReturnValuesError};
-use super::wire::{ProcessId, Request};
+use super::wire::{self, ProcessId};
 
 /// So long after the main process's end (or after SIGKILL, if that is later) the end of its output is awaited.
 const OUTPUT_LIMIT: Duration = Duration::from_millis(500);
@@ -229,7 +229,7 @@ impl Running {
         };
         if stage == Stage::Terminating {
             // What has survived SIGTERM and holds no output.
-            self.killer.shared.request(Request::Kill(self.killer.id));
+            self.killer.shared.request(wire::kill_frame(self.killer.id));
         }
         Ended { status, return_values, output_abandoned: self.output_abandoned }
     }
@@ -254,7 +254,7 @@ impl Killer {
         if !self.advance(|stage| stage == Stage::Running, Stage::Terminating) {
             return;
         }
-        self.shared.request(Request::Terminate(self.id));
+        self.shared.request(wire::terminate_frame(self.id));
         let killer = self.clone();
         self.shared.runtime().spawn(async move {
             let mut stages = killer.stage.subscribe();
@@ -269,7 +269,7 @@ impl Killer {
     pub fn kill(&self) {
         let killed = Stage::Killed(Instant::now());
         if self.advance(|stage| matches!(stage, Stage::Running | Stage::Terminating), killed) {
-            self.shared.request(Request::Kill(self.id));
+            self.shared.request(wire::kill_frame(self.id));
         }
     }
 

@@ -31,11 +31,13 @@ pub(super) enum Request {
 }
 
 /// How to start a process.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct LaunchRequest {
     pub(super) id: ProcessId,
     /// A path, or a name without slash to be searched for in the job's `PATH`.
     pub(super) program: OsString,
+    /// Have `/bin/sh` read it.
+    pub(super) through_shell: bool,
     pub(super) arguments: Vec<OsString>,
     /// Start with an empty environment instead of the guard's own.
     pub(super) clear_environment: bool,
@@ -59,31 +61,34 @@ pub(super) enum Report {
     Signaled(ProcessId, i32),
 }
 
-impl Request {
-    /// Appends the frame.
-    pub(super) fn encode(&self, frame: &mut Vec<u8>) {
-        let start = frame.len();
-        frame.extend_from_slice(&[0; REQUEST_HEAD]);
-        let kind = match self {
-            Self::Launch(launch) => {
-                put_launch(frame, launch);
-                0
-            }
-            Self::Terminate(id) => {
-                frame.extend_from_slice(&id.to_le_bytes());
-                1
-            }
-            Self::Kill(id) => {
-                frame.extend_from_slice(&id.to_le_bytes());
-                2
-            }
-        };
-        let length = frame.len() - start - REQUEST_HEAD;
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        frame[start..start + 4].copy_from_slice(&length.to_le_bytes());
-        frame[start + 4] = kind;
-    }
+/// The frame of a launch, see [`Request::Launch`].
+pub(super) fn launch_frame(launch: &LaunchRequest) -> Vec<u8> {
+    frame(LAUNCH, |body| put_launch(body, launch))
+}
 
+/// The frame of [`Request::Terminate`].
+pub(super) fn terminate_frame(id: ProcessId) -> Vec<u8> {
+    frame(TERMINATE, |body| body.extend_from_slice(&id.to_le_bytes()))
+}
+
+/// The frame of [`Request::Kill`].
+pub(super) fn kill_frame(id: ProcessId) -> Vec<u8> {
+    frame(KILL, |body| body.extend_from_slice(&id.to_le_bytes()))
+}
+
+const LAUNCH: u8 = 0;
+const TERMINATE: u8 = 1;
+const KILL: u8 = 2;
+
+fn frame(kind: u8, put_body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut frame = vec![0, 0, 0, 0, kind];
+    put_body(&mut frame);
+    let length = u32::try_from(frame.len() - REQUEST_HEAD).unwrap_or(u32::MAX);
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    frame
+}
+
+impl Request {
     /// Takes the first frame of `bytes`, with the number of bytes it took. `Ok(None)`: more bytes are needed.
     pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Malformed> {
         let Some((head, rest)) = bytes.split_first_chunk::<REQUEST_HEAD>() else {
@@ -99,9 +104,9 @@ impl Request {
         };
         let mut body = Body(body);
         let request = match kind {
-            0 => Self::Launch(Box::new(body.launch()?)),
-            1 => Self::Terminate(body.number()?),
-            2 => Self::Kill(body.number()?),
+            LAUNCH => Self::Launch(Box::new(body.launch()?)),
+            TERMINATE => Self::Terminate(body.number()?),
+            KILL => Self::Kill(body.number()?),
             _ => return Err(Malformed),
         };
         if body.0.is_empty() { Ok(Some((request, REQUEST_HEAD + length))) } else { Err(Malformed) }
@@ -147,6 +152,7 @@ pub(super) struct Malformed;
 fn put_launch(frame: &mut Vec<u8>, launch: &LaunchRequest) {
     frame.extend_from_slice(&launch.id.to_le_bytes());
     put(frame, &launch.program);
+    frame.push(u8::from(launch.through_shell));
     put_count(frame, launch.arguments.len());
     for argument in &launch.arguments {
         put(frame, argument);
@@ -213,11 +219,12 @@ impl Body<'_> {
     fn launch(&mut self) -> Result<LaunchRequest, Malformed> {
         let id = self.number()?;
         let program = self.string()?;
+        let through_shell = self.flag()?;
         let arguments = (0..self.count()?).map(|_| self.string()).collect::<Result<_, _>>()?;
         let clear_environment = self.flag()?;
         let environment = (0..self.count()?).map(|_| Ok((self.string()?, self.option()?))).collect::<Result<_, _>>()?;
         let working_directory = self.option()?;
-        Ok(LaunchRequest { id, program, arguments, clear_environment, environment, working_directory })
+        Ok(LaunchRequest { id, program, through_shell, arguments, clear_environment, environment, working_directory })
     }
 }
 
@@ -225,28 +232,32 @@ impl Body<'_> {
 mod tests {
     use super::*;
 
-    fn sample() -> Request {
-        Request::Launch(Box::new(LaunchRequest {
+    fn sample() -> LaunchRequest {
+        LaunchRequest {
             id: 7,
             program: "/bin/echo".into(),
+            through_shell: true,
             arguments: vec!["a".into(), OsString::from_vec(vec![0xff, 0xfe]), "".into()],
             clear_environment: true,
             environment: vec![("A".into(), Some("1".into())), ("B".into(), None)],
             working_directory: Some("/tmp".into()),
-        }))
+        }
     }
 
     #[test]
     fn requests_survive_the_wire_whole_and_in_parts() {
         let mut bytes = Vec::new();
-        for request in [sample(), Request::Kill(9), Request::Terminate(u64::MAX)] {
+        for (request, frame) in [
+            (Request::Launch(Box::new(sample())), launch_frame(&sample())),
+            (Request::Kill(9), kill_frame(9)),
+            (Request::Terminate(u64::MAX), terminate_frame(u64::MAX)),
+        ] {
             let start = bytes.len();
-            request.encode(&mut bytes);
+            bytes.extend_from_slice(&frame);
             for end in start..bytes.len() {
                 assert_eq!(Request::decode(&bytes[start..end]), Ok(None));
             }
-            let length = bytes.len() - start;
-            assert_eq!(Request::decode(&bytes[start..]), Ok(Some((request, length))));
+            assert_eq!(Request::decode(&bytes[start..]), Ok(Some((request, frame.len()))));
         }
     }
 
@@ -268,8 +279,7 @@ mod tests {
     fn nonsense_is_refused() {
         assert_eq!(Request::decode(&[0xff; 8]), Err(Malformed));
         assert_eq!(Request::decode(&[1, 0, 0, 0, 1, 0]), Err(Malformed));
-        let mut bytes = Vec::new();
-        sample().encode(&mut bytes);
+        let bytes = launch_frame(&sample());
         for position in REQUEST_HEAD..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[position] = 0xee;

@@ -27,7 +27,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ fn serve(work_directory: &Path) -> io::Result<()> {
         let (requests, registry, sweeper) = (Arc::clone(&requests), Arc::clone(&registry), Arc::clone(&sweeper));
         let closed = closed.clone();
         start("starter").spawn(move || {
-            while let Some((request, outputs)) = lock_requests(&requests).next() {
+            while let Some((request, outputs)) = next_request(&requests) {
                 carry_out(&registry, &sweeper, request, outputs);
             }
             let _ = closed.send(());
@@ -110,8 +110,9 @@ fn serve(work_directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn lock_requests(requests: &Mutex<Requests>) -> MutexGuard<'_, Requests> {
-    requests.lock().unwrap_or_else(PoisonError::into_inner)
+/// The next request. The lock is free again while the request is being carried out.
+fn next_request(requests: &Mutex<Requests>) -> Option<(Request, Option<[OwnedFd; 2]>)> {
+    requests.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 fn carry_out(registry: &Registry, sweeper: &Sweeper, request: Request, outputs: Option<[OwnedFd; 2]>) {
@@ -132,13 +133,22 @@ fn carry_out(registry: &Registry, sweeper: &Sweeper, request: Request, outputs: 
 
 /// Waits for children for ever.
 fn reap(registry: &Registry) {
+    let mut options = WaitOptions::empty();
+    let mut seen = registry.finished();
     loop {
-        let seen = registry.finished();
-        match wait(WaitOptions::empty()) {
+        match wait(options) {
             Ok(Some((pid, status))) => registry.ended(pid, status),
-            Ok(None) | Err(Errno::INTR) => {}
-            // No children, which means nothing at all below us.
-            Err(_) => registry.await_start(seen),
+            Err(Errno::INTR) => {}
+            // No children, which means nothing at all below us. But one may have been started since we last looked.
+            Err(_) if options.is_empty() => {
+                seen = registry.finished();
+                options = WaitOptions::NOHANG;
+            }
+            Ok(None) => options = WaitOptions::empty(),
+            Err(_) => {
+                registry.await_start(seen);
+                options = WaitOptions::empty();
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What runs below the guard, and the reports about it.
 //!
 //! One lock orders everything: a start is reported before its end, and no process is signalled after it has been
-//! forgotten. A child may end before the thread that started it has learned its number; such an end is kept as
+//! forgotten. Reports are only queued under the lock; one thread at a time sends what has come together, so nobody waits for
+//! the lock while the system is busy with waking up the program. The queue is bounded by twice the processes that run. A child may end before the thread that started it has learned its number; such an end is kept as
 //! unclaimed until every start that was going on at that moment has finished.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -35,6 +36,10 @@ struct State {
     begun: u64,
     finished: u64,
     starting: BTreeSet<u64>,
+    /// Reports to be sent, encoded.
+    reports: Vec<u8>,
+    /// Some thread is sending reports and will send those in the queue, too.
+    is_sending: bool,
     /// Ended children that nobody has registered, with the number of starts begun before.
     unclaimed: HashMap<Pid, (u64, WaitStatus)>,
 }
@@ -44,17 +49,11 @@ impl Registry {
         Self { socket, state: Mutex::default(), finished: Condvar::new() }
     }
 
-    /// Sends a report. Fails only if the program is gone, and then the reading side notices.
+    /// Reports something that is not about a running process.
     pub(super) fn report(&self, report: Report) {
-        let bytes = report.encode();
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
-                Ok(sent) => rest = &rest[sent..],
-                Err(Errno::INTR) => {}
-                Err(_) => return,
-            }
-        }
+        let mut state = self.lock();
+        state.report(report);
+        self.send(state);
     }
 
     /// To be called right before starting a process.
@@ -73,10 +72,10 @@ impl Registry {
         state.starting.remove(&ticket.0);
         match result {
             Ok(pid) => {
-                self.report(Report::Started(id, pid.as_raw_pid()));
+                state.report(Report::Started(id, pid.as_raw_pid()));
                 // An end from before our start is that of a stranger whose number has been used again.
                 match state.unclaimed.remove(&pid).filter(|(begun, _)| *begun > ticket.0) {
-                    Some((_, status)) => self.report(report_of_end(id, status)),
+                    Some((_, status)) => state.report(report_of_end(id, status)),
                     None => {
                         state.running.insert(id, pid);
                         state.ids.insert(pid, id);
@@ -85,13 +84,13 @@ impl Registry {
             }
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or_else(|| Errno::INVAL.raw_os_error());
-                self.report(Report::Failed(id, errno));
+                state.report(Report::Failed(id, errno));
             }
         }
         let oldest = state.starting.first().copied();
         state.unclaimed.retain(|_, (begun, _)| oldest.is_some_and(|oldest| *begun > oldest));
-        drop(state);
         self.finished.notify_all();
+        self.send(state);
     }
 
     /// The number of starts finished so far.
@@ -112,7 +111,8 @@ impl Registry {
         let mut state = self.lock();
         if let Some(id) = state.ids.remove(&pid) {
             state.running.remove(&id);
-            self.report(report_of_end(id, status));
+            state.report(report_of_end(id, status));
+            self.send(state);
         } else if !state.starting.is_empty() {
             let begun = state.begun;
             state.unclaimed.insert(pid, (begun, status));
@@ -146,10 +146,10 @@ impl Registry {
         }
     }
 
-    /// Whether nothing runs and nothing is being started.
+    /// Whether nothing runs, nothing is being started, and everything has been reported.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.running.is_empty() && state.starting.is_empty()
+        state.running.is_empty() && state.starting.is_empty() && state.reports.is_empty() && !state.is_sending
     }
 
     /// Our children that have not been started by us but been inherited, as subreaper.
@@ -159,8 +159,40 @@ impl Registry {
         children.into_iter().filter(|child| !state.ids.contains_key(child)).collect()
     }
 
+    /// Sends the queued reports unless another thread is doing it.
+    fn send<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+        if state.is_sending {
+            return;
+        }
+        state.is_sending = true;
+        while !state.reports.is_empty() {
+            let reports = std::mem::take(&mut state.reports);
+            drop(state);
+            send_all(&self.socket, &reports);
+            state = self.lock();
+        }
+        state.is_sending = false;
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn report(&mut self, report: Report) {
+        self.reports.extend_from_slice(&report.encode());
+    }
+}
+
+/// Fails only if the program is gone, and then the reading side notices.
+fn send_all(socket: &OwnedFd, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match send(socket, bytes, SendFlags::NOSIGNAL) {
+            Ok(sent) => bytes = &bytes[sent..],
+            Err(Errno::INTR) => {}
+            Err(_) => return,
+        }
     }
 }
 

@@ -18,27 +18,22 @@ use rustix::process::Pid;
 
 use super::super::wire::LaunchRequest;
 
-/// Interprets what is neither a binary nor begins with `#!`.
 const SHELL: &str = "/bin/sh";
 
 /// Where programs are looked for when the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Starts the process in a group of its own. Errors are those of the system, `ENOENT`, `EACCES`, `ETXTBSY` …
+/// Starts the process in a group of its own. Errors are those of the system, `ENOENT`, `EACCES`, `ETXTBSY` …, and `ENOEXEC` for what
+/// is neither a binary nor begins with `#!`.
 pub(super) fn spawn(launch: &LaunchRequest, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Pid> {
     let program = find(launch)?;
-    let outputs = (stdout.try_clone()?, stderr.try_clone()?);
-    match start(Command::new(&program), launch, outputs) {
-        Err(error) if error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) => {
-            let mut shell = Command::new(SHELL);
-            shell.arg(program);
-            start(shell, launch, (stdout, stderr))
-        }
-        result => result,
-    }
-}
-
-fn start(mut command: Command, launch: &LaunchRequest, (stdout, stderr): (OwnedFd, OwnedFd)) -> io::Result<Pid> {
+    let mut command = if launch.through_shell {
+        let mut shell = Command::new(SHELL);
+        shell.arg(program);
+        shell
+    } else {
+        Command::new(program)
+    };
     command.args(&launch.arguments);
     if launch.clear_environment {
         command.env_clear();
