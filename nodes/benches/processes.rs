@@ -19,6 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let launcher = Launcher::start(LauncherConfig {
         work_directory: directory.path().to_owned(),
         guard_program: Some(env!("CARGO_BIN_EXE_baton").into()),
+        process_limit: None,
     })
     .await?;
     let commands: [&[&str]; 2] = [&["/bin/true"], &["/bin/sh", "-c", "echo hello"]];

@@ -66,6 +66,11 @@ pub enum LaunchError {
     /// Arguments and environment exceed 16 MiB.
     #[error("arguments and environment are too large: {0} bytes")]
     TooLarge(usize),
+    /// As many processes run as can; each takes two open files. See [`Launcher::process_limit`](super::Launcher::process_limit).
+    #[error(
+        "{0} processes are running, more are not possible: raise the limit of open files (ulimit -n) of this program"
+    )]
+    TooManyProcesses(usize),
     /// The guard process has ended, nothing can be launched any more; start another launcher.
     #[error("the guard process has ended")]
     GuardLost,

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{self, Closed, Connection, STARTS_IN_FLIGHT};
 use super::launch::{self, Launch, LaunchError, Program};
@@ -32,8 +32,14 @@ const START_LIMIT: Duration = Duration::from_secs(15);
 const BUSY_DELAYS: [Duration; 4] =
     [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(500), Duration::from_millis(1500)];
 
-/// The number of files that the program tries to be allowed to open: each running process takes two.
+/// The number of files that the program tries to be allowed to open.
 const OPEN_FILES: u64 = 1 << 17;
+
+/// The files that a running process takes: its output pipes.
+const FILES_PER_PROCESS: u64 = 2;
+
+/// The files that are left to the rest of the program: connections, the journal.
+const RESERVED_FILES: u64 = 1000;
 
 /// What a launcher needs to know.
 #[derive(Clone, Debug)]
@@ -42,6 +48,9 @@ pub struct LauncherConfig {
     pub work_directory: PathBuf,
     /// The `baton` command, to be run as guard. `None`: the running program is it.
     pub guard_program: Option<PathBuf>,
+    /// At most so many processes at once. `None`: as many as the number of files that this program may open allows, which is
+    /// the upper bound in any case.
+    pub process_limit: Option<usize>,
 }
 
 /// Why a launcher does not start.
@@ -72,7 +81,11 @@ pub struct Launcher {
 pub(super) struct Shared {
     runtime: Handle,
     connection: Arc<Connection>,
+    /// Launches that the guard has not answered.
     starts: Arc<Semaphore>,
+    /// Running processes.
+    slots: Arc<Semaphore>,
+    process_limit: usize,
     scripts: ScriptStore,
     values: PathBuf,
     next_id: AtomicU64,
@@ -82,7 +95,7 @@ impl Launcher {
     /// Starts the guard and waits until it is ready. What a predecessor left running in the same work directory, however
     /// it ended, is dead by then. To be called early, while the environment is the one that jobs are to inherit.
     ///
-    /// Raises the number of files that this program may open.
+    /// Raises the number of files that this program may open, for itself, not for the jobs.
     ///
     /// # Errors
     /// The work directory cannot be written, is in use by another launcher, or the guard cannot be started.
@@ -97,7 +110,9 @@ impl Launcher {
 
         let program = config.guard_program.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
         let connection = start_guard(&program, &directory).map_err(|error| StartError::Guard(program, error))?;
-        allow_open_files();
+        let possible = allow_open_files().saturating_sub(RESERVED_FILES) / FILES_PER_PROCESS;
+        let possible = usize::try_from(possible).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
+        let process_limit = config.process_limit.unwrap_or(usize::MAX).min(possible);
         match tokio::time::timeout(START_LIMIT, connection.opened()).await {
             Ok(Ok(())) => {}
             Ok(Err(Closed)) => return Err(StartError::GuardEnded(directory)),
@@ -120,11 +135,19 @@ impl Launcher {
             runtime: Handle::current(),
             connection,
             starts: Arc::new(Semaphore::new(STARTS_IN_FLIGHT)),
+            slots: Arc::new(Semaphore::new(process_limit)),
+            process_limit,
             scripts,
             values,
             next_id: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// How many processes can run at once.
+    #[must_use]
+    pub fn process_limit(&self) -> usize {
+        self.shared.process_limit
     }
 
     /// Launches a process, in a process group of its own, with `/dev/null` as standard input. Returns when it runs.
@@ -155,6 +178,8 @@ impl Launcher {
 
 impl Shared {
     async fn launch(self: Arc<Self>, launch: Launch) -> Result<Running, LaunchError> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| LaunchError::TooManyProcesses(self.process_limit))?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let return_values = self.values.join(id.to_string());
         let name = launch.name();
@@ -174,7 +199,7 @@ impl Shared {
             return Err(LaunchError::TooLarge(frame.len()));
         }
         let mut delays = BUSY_DELAYS.into_iter();
-        let mut prepared = Prepared { id, script, return_values };
+        let mut prepared = Prepared { id, slot, script, return_values };
         loop {
             let error = match self.attempt(&frame, prepared).await? {
                 Attempt::Running(running) => return Ok(*running),
@@ -240,6 +265,8 @@ impl Drop for Shared {
 /// What is to be kept for a process until it has ended.
 pub(super) struct Prepared {
     pub(super) id: ProcessId,
+    #[expect(dead_code, reason = "held, so that it is not given to another process")]
+    pub(super) slot: OwnedSemaphorePermit,
     /// The interpreter may open the file late.
     #[expect(dead_code, reason = "held, so that the file is not removed")]
     pub(super) script: Option<Arc<ScriptFile>>,
@@ -275,8 +302,8 @@ fn start_guard(program: &Path, directory: &Path) -> io::Result<Arc<Connection>> 
     Ok(connection)
 }
 
-/// As many as possible; if that is not enough, launching fails with `EMFILE`.
-fn allow_open_files() {
+/// Raises the number of files that this program may open as far as possible, and returns it.
+fn allow_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < OPEN_FILES) {
         let maximum = limit.maximum.map(|maximum| maximum.max(OPEN_FILES));
@@ -284,4 +311,5 @@ fn allow_open_files() {
             let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
         }
     }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -37,6 +37,7 @@ fn config(work_directory: &Path) -> LauncherConfig {
     LauncherConfig {
         work_directory: work_directory.to_owned(),
         guard_program: Some(env!("CARGO_BIN_EXE_baton").into()),
+        process_limit: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use baton_nodes::process::{Launch, LaunchError, Program, ReturnValuesError, Status};
+use baton_nodes::process::{Launch, LaunchError, Launcher, Program, ReturnValuesError, Status};
 
 use super::{Fixture, finish};
 
@@ -120,6 +120,22 @@ async fn failing_start_says_why() {
 }
 
 #[tokio::test]
+async fn no_more_processes_than_possible() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = super::config(directory.path());
+    config.process_limit = Some(2);
+    let launcher = Launcher::start(config).await.unwrap();
+    assert_eq!(launcher.process_limit(), 2);
+    let sleep = || Launch::script("sleep 60");
+    let first = launcher.launch(sleep()).await.unwrap();
+    let _second = launcher.launch(sleep()).await.unwrap();
+    assert!(matches!(launcher.launch(sleep()).await, Err(LaunchError::TooManyProcesses(2))));
+    first.killer().kill();
+    finish(first).await;
+    assert!(launcher.launch(sleep()).await.is_ok());
+}
+
+#[tokio::test]
 async fn file_that_is_still_being_written_is_waited_for() {
     let fixture = Fixture::start().await;
     let path = fixture.directory.path().join("busy");
@@ -160,6 +176,6 @@ async fn launcher_leaves_nothing_in_its_directory_at_the_next_start() {
     fixture.launcher.stop().await;
     assert!(matches!(fixture.launcher.launch(Launch::script("exit 0")).await, Err(LaunchError::GuardLost)));
     let work = fixture.directory.path().join("work");
-    let _next = super::Launcher::start(super::config(&work)).await.unwrap();
+    let _next = Launcher::start(super::config(&work)).await.unwrap();
     assert_eq!(std::fs::read_dir(work.join("scripts")).unwrap().count(), 0);
 }

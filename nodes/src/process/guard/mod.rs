@@ -24,8 +24,9 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::panic;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -66,6 +67,12 @@ pub fn guard_main(work_directory: &Path) -> ExitCode {
 }
 
 fn serve(work_directory: &Path) -> io::Result<()> {
+    // A guard that has lost one of its threads must not go on; the program notices, and kills.
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        process::abort();
+    }));
     let control = io::stdin().as_fd().try_clone_to_owned()?;
     // A handler that does nothing, not "ignore": the jobs would inherit the latter. Whoever stops a whole service by signal
     // means the program; the guard follows when that has ended.
