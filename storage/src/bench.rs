@@ -2,9 +2,9 @@
 //! thread into the journal, once as one append and one `fdatasync` to a plain file. Both are measured in turns of some
 //! milliseconds, so that whatever else the machine does hits both alike, and the ratio means something.
 
+use crate::Error;
 use crate::fjall::{FjallStore, Options};
 use crate::writer::{Change, Report, Writer};
-use crate::Error;
 use baton_protocol::record::{Epoch, Position, Record};
 use std::fmt;
 use std::fs::File;

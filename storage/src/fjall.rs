@@ -31,11 +31,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Records are kept in memory up to this size before the database writes them to a table, in bytes.
-const MEMTABLE: u64 = 16 << 20;
+const MEMTABLE: u64 = 8 << 20;
 /// The database caches this much of what it reads, in bytes: records are read once, in order.
 const CACHE: u64 = 4 << 20;
 /// The database's log may grow to this size before it writes tables, in bytes.
 const LOG: u64 = 128 << 20;
+/// What the n-th segment since opening leaves behind is n times this, in bytes, until the database is opened again: fjall
+/// rewrites its table of keyspaces for each one and keeps the old tables.
+const LEFT_BEHIND: u64 = 2 << 10;
 /// The mark is settled at the latest so long after it was noted.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -54,14 +57,14 @@ pub enum Durability {
 pub struct Options {
     /// What "durable" means.
     pub durability: Durability,
-    /// A segment is sealed when it is longer than this, in bytes. A smaller segment gives space back earlier and costs
-    /// more often.
+    /// A segment is sealed when it is longer than this, in bytes, or a little later. A smaller segment gives space back
+    /// earlier and costs more often.
     pub segment: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Disk, segment: 256 << 20 }
+        Self { durability: Durability::Disk, segment: 64 << 20 }
     }
 }
 
@@ -87,6 +90,8 @@ pub struct FjallStore {
     active: Option<Active>,
     /// The ends of all other segments, by the offset of their first record.
     sealed: BTreeMap<u64, Position>,
+    /// How many segments began since opening.
+    begun: u64,
 }
 
 struct Active {
@@ -157,14 +162,21 @@ impl FjallStore {
             batch.commit().map_err(self.shared.error("writing to"))?;
             self.shared.parts().durable = self.end;
             self.note()?;
-            if self.active.as_ref().is_some_and(|active| active.bytes >= self.options.segment) {
+            if self.active.as_ref().is_some_and(|active| active.bytes >= self.segment_limit()) {
                 self.seal()?;
             }
         }
         Ok(Synced { end: self.end, generation: self.generation })
     }
 
-    fn begin_segment(&self, first: u64) -> Result<Active, Error> {
+    /// The length at which a segment is sealed. It grows so that all that is left behind by the segments since opening is
+    /// never more than one of them.
+    fn segment_limit(&self) -> u64 {
+        self.options.segment.max(self.begun * self.begun * LEFT_BEHIND / 2)
+    }
+
+    fn begin_segment(&mut self, first: u64) -> Result<Active, Error> {
+        self.begun += 1;
         let name = pack::segment_name(first);
         let keyspace = self.shared.database.keyspace(&name, keyspace_options);
         let keyspace = keyspace.map_err(self.shared.error("beginning a segment of"))?;
@@ -334,7 +346,7 @@ impl Store for FjallStore {
             return Err(Error::NotCovered { before });
         }
         self.guarded(|store| {
-            let worth = store.active.as_ref().is_some_and(|active| active.bytes >= store.options.segment / 2);
+            let worth = store.active.as_ref().is_some_and(|active| active.bytes >= store.segment_limit() / 2);
             if worth && store.end.offset <= before {
                 store.seal()?;
             }

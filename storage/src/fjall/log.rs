@@ -29,7 +29,7 @@ pub(super) struct CutLog {
     pub(super) bytes: u64,
     /// What was wrong at the first.
     pub(super) reason: String,
-    /// Where the files lie as they were found.
+    /// The folder where such files lie as they were found.
     pub(super) saved: Option<PathBuf>,
 }
 
@@ -59,7 +59,6 @@ pub(super) fn inspect(database: &Path, found: &Path) -> Result<CutLog, Error> {
         file.set_len(scan.intact).and_then(|()| file.sync_all()).map_err(io_error("cutting", &path))?;
         cut.bytes += scan.bytes;
         cut.reason = format!("{} at byte {} of the log file {}", reason, scan.intact, path.display());
-        cut.saved = Some(found.to_owned());
     }
     Ok(cut)
 }

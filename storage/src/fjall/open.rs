@@ -72,6 +72,7 @@ fn store(folder: Folder, shared: Shared, mark: MarkFile, options: Options, versi
         cells_in_memory: versions > 0,
         active: None,
         sealed: BTreeMap::new(),
+        begun: 0,
     }
 }
 
@@ -115,6 +116,10 @@ fn recover(folder: Folder, options: Options, accept_loss: bool) -> Result<(Fjall
         return Err(findings.damaged("the folder of the database is missing"));
     }
     findings.log = log::inspect(&folder.database(), &folder.found())?;
+    if folder.found().exists() {
+        // From this opening, or from one before it that was refused.
+        findings.log.saved = Some(folder.found());
+    }
     let database =
         database(&folder).map_err(|error| findings.damaged(format_args!("the database does not open: {error}")))?;
     let error = database_error(&folder.path, "opening");
@@ -157,12 +162,11 @@ fn recover(folder: Folder, options: Options, accept_loss: bool) -> Result<(Fjall
     };
 
     let released = mark.released;
-    if findings.mark.is_some() {
-        // What an interrupted release left.
-        let removed: Vec<_> = segments.extract_if(..released.offset.0, |_, _| true).collect();
-        for (_, keyspace) in removed {
-            database.delete_keyspace(keyspace).map_err(&error)?;
-        }
+    // What an interrupted release left: segments after which another one begins before the position of release.
+    let next = segments.keys().copied().filter(|&first| first <= released.offset.0).next_back().unwrap_or(0);
+    let removed: Vec<_> = segments.extract_if(..next, |_, _| true).collect();
+    for (_, keyspace) in removed {
+        database.delete_keyspace(keyspace).map_err(&error)?;
     }
 
     let mut sizes = BTreeMap::new();
@@ -219,9 +223,16 @@ fn recover(folder: Folder, options: Options, accept_loss: bool) -> Result<(Fjall
     let confirmed = store.current_mark();
     store.mark.set(confirmed)?;
     let cut = (findings.log.bytes > 0).then_some(Cut { end, bytes: findings.log.bytes, reason: findings.log.reason });
-    if !accept_loss && found.exists() {
-        // Nothing confirmed was in what was cut.
-        fs::remove_dir_all(&found).map_err(io_error("removing", &found))?;
+    if found.exists() {
+        if accept_loss {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            let kept = found.with_file_name(format!("lost-{now}"));
+            fs::rename(&found, &kept).map_err(io_error("renaming", &found))?;
+            notes.push(format!("the damaged log as it was found is in {}", kept.display()));
+        } else {
+            // Nothing confirmed was in what was cut.
+            fs::remove_dir_all(&found).map_err(io_error("removing", &found))?;
+        }
     }
     Ok((store, Recovered { released, end, image, cells, cut, notes }))
 }

@@ -229,7 +229,9 @@ fn a_refusal_says_what_is_intact_and_keeps_what_was_found() {
     damage(&log, How::ZeroPage((used / 2) & !0xfff));
     let found = fs::read(&log).unwrap();
     assert_ne!(before, found);
+    let first = refusal(folder.path());
     let damage = refusal(folder.path());
+    assert_eq!((first.intact, &first.saved), (damage.intact, &damage.saved), "the same at every attempt");
     let intact = damage.intact.unwrap();
     assert!(intact.offset.0 > 50 && intact.offset.0 < COUNT - 50);
     assert_eq!(intact, all[intact.offset.0 as usize - 1].id.after());
@@ -264,6 +266,31 @@ fn a_lost_mark_is_refused_and_can_be_made_anew() {
     assert_eq!(recovered.end, all[COUNT as usize - 1].id.after());
     drop(store);
     assert!(matches!(examine(folder.path(), &all), Outcome::Whole));
+}
+
+#[test]
+fn without_a_mark_a_released_journal_begins_at_its_image() {
+    let folder = new_folder();
+    let (all, _) = journal(600);
+    let (mut store, _) = FjallStore::open(folder.path(), NAME, SMALL).unwrap();
+    for group in all.chunks(20) {
+        store.append(group).unwrap();
+        store.sync().unwrap();
+    }
+    // In the middle of a segment.
+    let at = all[409].id.after();
+    store.access().write_image(at, &mut [vec![1]].into_iter()).unwrap();
+    store.release(at.offset).unwrap();
+    drop(store);
+    fs::remove_file(folder.path().join("mark")).unwrap();
+    refusal(folder.path());
+    for attempt in 0..3 {
+        let open = if attempt == 0 { FjallStore::accept_loss } else { FjallStore::open };
+        let (store, recovered) = open(folder.path(), NAME, SMALL).unwrap();
+        assert_eq!((recovered.released, recovered.end), (at, all[599].id.after()));
+        let found: Vec<_> = store.access().records(at.offset).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, all[410..]);
+    }
 }
 
 #[test]
