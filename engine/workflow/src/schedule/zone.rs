@@ -69,6 +69,11 @@ impl TimeZone {
         &self.name
     }
 
+    /// What it is for the time library.
+    pub(crate) fn rules(&self) -> &jiff::tz::TimeZone {
+        &self.rules
+    }
+
     /// All names, in the order of the database.
     pub fn names() -> impl Iterator<Item = String> {
         let names: Vec<String> = TimeZoneDatabase::bundled().available().map(|n| n.as_str().into()).collect();
