@@ -29,8 +29,12 @@ pub mod scope;
 #[cfg(test)]
 mod tests;
 
+use crate::text::serde_text::serialize_as_text;
+use board::BoardExpression;
 use builtin::Builtin;
+use command_line::CommandLine;
 use evaluation::Evaluation;
+use function::ExprFunction;
 use pattern::Pattern;
 use scope::Scope;
 
@@ -168,6 +172,13 @@ enum Precedence {
     Selection,
     Factor,
 }
+
+serialize_as_text!(
+    Expression: Expression::parse,
+    ExprFunction: ExprFunction::parse,
+    BoardExpression: BoardExpression::parse,
+    CommandLine: CommandLine::parse,
+);
 
 impl Precedence {
     /// The next stronger one.

@@ -3,3 +3,4 @@
 pub(crate) mod cursor;
 pub mod range_set;
 pub mod return_code;
+pub(crate) mod serde_text;

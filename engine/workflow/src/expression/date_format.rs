@@ -4,10 +4,12 @@
 //! Time zones come from the bundled database, so that every node formats alike.
 
 use crate::problem::{Checked, Problem};
+use crate::schedule::TimeZone;
+use crate::time::Timestamp;
 use alloc::format;
 use alloc::string::{String, ToString};
-use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
+use jiff::tz::{self, Offset};
 
 /// Most repetitions of a pattern letter.
 const MAX_REPETITION: usize = 19;
@@ -28,29 +30,27 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// A time zone.
+/// A time zone, under the name by which it was asked for.
 pub(super) struct Zone {
-    zone: TimeZone,
+    rules: tz::TimeZone,
     name: String,
 }
 
 impl Zone {
+    pub(super) fn of(zone: &TimeZone) -> Self {
+        Self { rules: zone.rules().clone(), name: zone.name().to_string() }
+    }
+
     /// The zone of a name such as `Europe/Berlin`, `UTC`, `Z`, `+02:00` or `GMT+2`.
     pub(super) fn of_name(name: &str) -> Checked<Self> {
-        let known = if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            TimeZoneDatabase::bundled().get(name).ok()
-        } else {
-            None
+        let unknown = match TimeZone::get(name) {
+            Ok(zone) => return Ok(Self::of(&zone)),
+            Err(unknown) => unknown,
         };
         let offset = ["UTC", "GMT", "UT"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-        let zone =
-            known.or_else(|| offset_seconds(offset).and_then(|s| Offset::from_seconds(s).ok()).map(TimeZone::fixed));
-        match zone {
-            Some(zone) => Ok(Self { zone, name: name.to_string() }),
-            None => {
-                let shown: String = name.chars().take(60).collect();
-                Err(Problem::new(format!("Unknown time zone: {shown:?} (expected like Europe/Berlin, UTC or +02:00)")))
-            }
+        match offset_seconds(offset).and_then(|seconds| Offset::from_seconds(seconds).ok()) {
+            Some(offset) => Ok(Self { rules: tz::TimeZone::fixed(offset), name: name.to_string() }),
+            None => Err(Problem::new(unknown.to_string())),
         }
     }
 }
@@ -77,14 +77,14 @@ fn offset_seconds(text: &str) -> Option<i32> {
     in_range.then_some(sign * (hours * 3600 + minutes * 60 + seconds))
 }
 
-/// The text of a time, given in milliseconds since 1970-01-01 UTC.
-pub(super) fn format(time: i64, zone: &Zone, pattern: &str) -> Checked<String> {
+/// The text of a time.
+pub(super) fn format(time: Timestamp, zone: &Zone, pattern: &str) -> Checked<String> {
     let invalid = |why: &str| {
         let shown: String = pattern.chars().take(60).collect();
         Problem::new(format!("Invalid date/time format {shown:?}: {why}"))
     };
-    let time = Timestamp::from_millisecond(time).map_err(|_| invalid("the time is out of range"))?;
-    let time = Moment { zone: &zone.name, zoned: time.to_zoned(zone.zone.clone()) };
+    let time = jiff::Timestamp::from_millisecond(time.as_millis()).map_err(|_| invalid("the time is out of range"))?;
+    let time = Moment { zone: &zone.name, zoned: time.to_zoned(zone.rules.clone()) };
     let mut out = String::new();
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
@@ -267,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// 2021-06-17 12:34:56.789 UTC, a Thursday.
-    const TIME: i64 = 1_623_933_296_789;
+    const TIME: Timestamp = Timestamp::from_millis(1_623_933_296_789);
 
     fn text(zone: &str, pattern: &str) -> Checked<String> {
         format(TIME, &Zone::of_name(zone)?, pattern)
@@ -294,7 +294,11 @@ mod tests {
         assert_eq!(text("+05:30", "HH:mm X XX VV").unwrap(), "18:04 +0530 +0530 +05:30");
         assert_eq!(text("GMT-3", "HH:mm x").unwrap(), "09:34 -03");
         assert_eq!(text("Z", "HH").unwrap(), "12");
-        assert_eq!(format(1_629_115_200_000, &Zone::of_name("Antarctica/Troll").unwrap(), "HH:mm").unwrap(), "14:00");
+        assert_eq!(
+            format(Timestamp::from_millis(1_629_115_200_000), &Zone::of_name("Antarctica/Troll").unwrap(), "HH:mm")
+                .unwrap(),
+            "14:00"
+        );
     }
 
     #[test]
@@ -305,14 +309,14 @@ mod tests {
         for zone in ["", "Nowhere", "+", "+99", "+1:2:3:4", "+é", "/etc/passwd", "../UTC", "+00000000000"] {
             assert!(Zone::of_name(zone).is_err(), "{zone}");
         }
-        assert!(format(i64::MAX, &Zone::of_name("UTC").unwrap(), "y").is_err());
+        assert!(format(Timestamp::MAX, &Zone::of_name("UTC").unwrap(), "y").is_err());
     }
 
     proptest! {
         #[test]
         fn never_panics(time in any::<i64>(), pattern in "[a-zA-Z'\\[\\] ]{0,20}", zone in "[-+A-Z0-9:é]{0,8}") {
             let _ = Zone::of_name(&zone);
-            let _ = format(time % 10_000_000_000_000, &Zone::of_name("Europe/Berlin").unwrap(), &pattern);
+            let _ = format(Timestamp::from_millis(time % 10_000_000_000_000), &Zone::of_name("Europe/Berlin").unwrap(), &pattern);
         }
     }
 }

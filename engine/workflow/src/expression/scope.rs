@@ -7,6 +7,8 @@ use super::date_format::{self, Zone};
 use super::evaluation::{Evaluation, Failure};
 use super::{Argument, Expression, Origin};
 use crate::problem::{Checked, Problem};
+use crate::schedule::TimeZone;
+use crate::time::Timestamp;
 use crate::value::{Fields, Name, Value};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -79,20 +81,11 @@ impl<'a> Call<'a> {
         self.arguments.is_empty()
     }
 
-    /// The argument with this keyword, or else the positional one at this place (from 0) among the positional ones,
-    /// not yet evaluated.
+    /// The argument with this keyword, or else the one at this place (from 0), not yet evaluated.
     #[must_use]
     pub fn argument(&self, index: usize, keyword: &str) -> Option<&'a Expression> {
         let by_name = self.arguments.iter().find(|argument| argument.keyword.as_deref() == Some(keyword));
-        let by_place = || {
-            // A keyword argument stands for its own place, wherever it is written.
-            let named_before = |argument: &&Argument| argument.keyword.is_some();
-            let place = match self.arguments.first() {
-                Some(first) if named_before(&first) => index.checked_sub(1)?,
-                Some(_) | None => index,
-            };
-            self.arguments.iter().filter(|argument| argument.keyword.is_none()).nth(place)
-        };
+        let by_place = || self.arguments.get(index).filter(|argument| argument.keyword.is_none());
         by_name.or_else(by_place).map(|argument| &argument.value)
     }
 
@@ -304,17 +297,17 @@ impl Scope for EnvScope<'_> {
 
 /// The time: `now(format, timezone)`, `$js7EpochMilli` and `$js7EpochSecond`.
 pub struct NowScope<'a> {
-    /// Milliseconds since 1970-01-01 UTC. The same throughout an evaluation.
-    pub now: i64,
-    /// The time zone if none is given, by its name.
-    pub zone: &'a str,
+    /// The same throughout an evaluation.
+    pub now: Timestamp,
+    /// The time zone if none is given.
+    pub zone: &'a TimeZone,
 }
 
 impl Scope for NowScope<'_> {
     fn named_value(&self, name: &str, _: &mut Evaluation<'_>) -> Option<Checked<Value>> {
         match name {
-            "js7EpochMilli" => Some(Ok(self.now.into())),
-            "js7EpochSecond" => Some(Ok(self.now.div_euclid(1000).into())),
+            "js7EpochMilli" => Some(Ok(self.now.as_millis().into())),
+            "js7EpochSecond" => Some(Ok(self.now.as_millis().div_euclid(1000).into())),
             _ => None,
         }
     }
@@ -326,10 +319,10 @@ impl Scope for NowScope<'_> {
 
 /// The time an order is scheduled for: `scheduledOrEmpty(format, timezone)`.
 pub struct ScheduledScope<'a> {
-    /// Milliseconds since 1970-01-01 UTC.
-    pub scheduled_for: Option<i64>,
-    /// The time zone if none is given, by its name.
-    pub zone: &'a str,
+    /// When the order is due, if not at once.
+    pub scheduled_for: Option<Timestamp>,
+    /// The time zone if none is given.
+    pub zone: &'a TimeZone,
 }
 
 impl Scope for ScheduledScope<'_> {
@@ -342,19 +335,19 @@ impl Scope for ScheduledScope<'_> {
 }
 
 fn format_time(
-    time: i64,
-    default_zone: &str,
+    time: Timestamp,
+    default_zone: &TimeZone,
     call: &Call<'_>,
     evaluation: &mut Evaluation<'_>,
 ) -> Result<Value, Failure> {
     call.accept(2, &["format", "timezone"])?;
     let format = call.text(0, "format", evaluation)?;
     let zone = match call.argument(1, "timezone") {
-        Some(_) => call.text(1, "timezone", evaluation)?,
-        None => default_zone.into(),
+        Some(_) => Zone::of_name(&call.text(1, "timezone", evaluation)?)?,
+        None => Zone::of(default_zone),
     };
     evaluation.charge_text(format.len())?;
-    let text = date_format::format(time, &Zone::of_name(&zone)?, &format)?;
+    let text = date_format::format(time, &zone, &format)?;
     evaluation.text(text)
 }
 

@@ -396,6 +396,18 @@ fn constants_become_expressions() {
 }
 
 #[test]
+fn travels_as_text() {
+    let config = bincode::config::standard();
+    let original = parse("$a + 1");
+    let bytes = bincode::serde::encode_to_vec(&original, config).unwrap();
+    assert_eq!(bytes, b"\x06$a + 1");
+    let (decoded, _): (Expression, usize) = bincode::serde::decode_from_slice(&bytes, config).unwrap();
+    assert_eq!(decoded, original);
+    assert!(bincode::serde::decode_from_slice::<Expression, _>(b"\x02$a +", config).is_ok());
+    assert!(bincode::serde::decode_from_slice::<Expression, _>(b"\x04$a +", config).is_err());
+}
+
+#[test]
 fn required_types() {
     assert_eq!(parse("1 + 1").eval_to_string(&EmptyScope).as_deref(), Ok("2"));
     assert_eq!(parse("1 == 1").eval_to_boolean(&EmptyScope), Ok(true));

@@ -1,19 +1,21 @@
 //! Sets of integers, written like `0,4..8,-1`.
 
 use super::cursor::Cursor;
+use super::serde_text::serialize_as_text;
 use crate::problem::{Checked, Problem};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
-use serde::{Deserialize, Serialize};
 
 /// Most ranges in one set.
 pub const MAX_RANGES: usize = 10_000;
 
 /// A set of integers. Small whatever it contains: it is kept as disjoint, ascending ranges with gaps between them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeSet(Arc<[(i32, i32)]>);
+
+serialize_as_text!(RangeSet: str::parse);
 
 impl RangeSet {
     /// The set of these ranges, each from its first to its last integer. An empty range (first above last) adds nothing.

@@ -81,8 +81,8 @@ proptest! {
     #[test]
     fn arbitrary_texts_never_panic(source in ".{0,40}") {
         let _ = Expression::parse(&source);
-        let _ = function::ExprFunction::parse(&source);
-        let _ = command_line::CommandLine::parse(&source);
+        let _ = ExprFunction::parse(&source);
+        let _ = CommandLine::parse(&source);
     }
 
     #[test]
@@ -92,7 +92,7 @@ proptest! {
             prop_assert_eq!(Expression::parse(&text), Ok(expression.clone()), "{}", text);
             let _ = expression.eval(&FieldsScope(&named_values()));
         }
-        let _ = command_line::CommandLine::parse(&source);
+        let _ = CommandLine::parse(&source);
     }
 }
 

@@ -5,10 +5,12 @@ use crate::expression::scope::{
     ArgumentScope, EnvScope, HistoryScope, JobResourceScope, LazyScope, NowScope, ScheduledScope, Scopes, SymbolScope,
     UniqueOrderIdScope,
 };
+use crate::schedule::TimeZone;
+use crate::time::{Duration, Timestamp};
 use alloc::collections::BTreeMap;
 
 /// 2021-08-16 12:00 UTC.
-const NOW: i64 = 1_629_115_200_000;
+const NOW: Timestamp = Timestamp::from_millis(1_629_115_200_000);
 
 fn fields(entries: &[(&str, &str)]) -> Fields {
     entries.iter().map(|(name, value)| ((*name).into(), Value::string(value))).collect()
@@ -143,8 +145,10 @@ fn environment() {
 
 #[test]
 fn times() {
-    let now = NowScope { now: NOW, zone: "Europe/Mariehamn" };
-    let scheduled = ScheduledScope { scheduled_for: Some(NOW + 999), zone: "UTC" };
+    let mariehamn = TimeZone::get("Europe/Mariehamn").unwrap();
+    let now = NowScope { now: NOW, zone: &mariehamn };
+    let utc = TimeZone::utc();
+    let scheduled = ScheduledScope { scheduled_for: Some(NOW + Duration::from_millis(999)), zone: &utc };
     check(
         &Scopes(&[&now, &scheduled]),
         &[
@@ -153,13 +157,16 @@ fn times() {
             ("now(format='HH:mm', 'UTC')", Ok("12:00".into())),
             ("now(timezone='UTC', format='HH')", Ok("12".into())),
             ("now('HH', missing)", Ok(Value::Missing)),
-            ("now('HH', 'X/Y')", Err("Unknown time zone: \"X/Y\" (expected like Europe/Berlin, UTC or +02:00)")),
+            (
+                "now('HH', 'X/Y')",
+                Err("Unknown time zone 'X/Y', an IANA name like 'Europe/Berlin' or 'UTC' is expected"),
+            ),
             ("scheduledOrEmpty('ss.SSS')", Ok("00.999".into())),
-            ("$js7EpochMilli", Ok(NOW.into())),
-            ("$js7EpochSecond", Ok((NOW / 1000).into())),
+            ("$js7EpochMilli", Ok(NOW.as_millis().into())),
+            ("$js7EpochSecond", Ok((NOW.as_millis() / 1000).into())),
         ],
     );
-    let unscheduled = ScheduledScope { scheduled_for: None, zone: "UTC" };
+    let unscheduled = ScheduledScope { scheduled_for: None, zone: &utc };
     check(&unscheduled, &[("scheduledOrEmpty(format='yyyy')", Ok("".into()))]);
 }
 
