@@ -59,13 +59,13 @@ impl BranchId {
             Self::Fork(_)
             | Self::ForkList
             | Self::Lock
-            | Self::Cycle(_)
             | Self::ConsumeNotices
             | Self::StickySubagent => true,
             Self::Then(_)
             | Self::Else
             | Self::Try(_)
             | Self::Catch(_)
+            | Self::Cycle(_)
             | Self::Options
             | Self::AdmissionTime
             | Self::Other(_) => false,
