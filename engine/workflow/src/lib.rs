@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod decimal;
 pub mod expression;
+pub mod flow;
 pub mod id;
 pub mod json;
 pub mod model;
@@ -15,4 +16,5 @@ pub mod problem;
 pub mod schedule;
 pub mod text;
 pub mod time;
+pub mod transition;
 pub mod value;
