@@ -56,11 +56,7 @@ impl BranchId {
     #[must_use]
     pub fn is_move_boundary(&self) -> bool {
         match self {
-            Self::Fork(_)
-            | Self::ForkList
-            | Self::Lock
-            | Self::ConsumeNotices
-            | Self::StickySubagent => true,
+            Self::Fork(_) | Self::ForkList | Self::Lock | Self::ConsumeNotices | Self::StickySubagent => true,
             Self::Then(_)
             | Self::Else
             | Self::Try(_)

@@ -95,8 +95,7 @@ impl Flow {
     }
 
     fn has_no_start_on_order_day(&self, scheme: &AdmissionTimeScheme, order_id: &OrderId) -> bool {
-        date_of_order_id(order_id.as_str()).is_some_and(|day| {
-            !Admission::new(scheme, &self.workflow.time_zone).has_period_start_for_day(day)
-        })
+        date_of_order_id(order_id.as_str())
+            .is_some_and(|day| !Admission::new(scheme, &self.workflow.time_zone).has_period_start_for_day(day))
     }
 }

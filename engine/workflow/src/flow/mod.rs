@@ -201,12 +201,7 @@ impl Flow {
 }
 
 /// The path of a block, extended by one segment while `body` runs.
-fn with_segment<T>(
-    path: &mut BranchPath,
-    nr: u32,
-    branch: BranchId,
-    body: impl FnOnce(&mut BranchPath) -> T,
-) -> T {
+fn with_segment<T>(path: &mut BranchPath, nr: u32, branch: BranchId, body: impl FnOnce(&mut BranchPath) -> T) -> T {
     path.0.push(Segment { nr, branch });
     let result = body(path);
     path.0.pop();

@@ -69,9 +69,7 @@ impl Reduction<'_> {
                 let agent_path = self.jobs.iter().rev().find_map(|jobs| jobs.get(job_name)).map(|job| &job.agent_path);
                 self.execute(instruction, agent_path == Some(self.agent_path))
             }
-            Instruction::ExecuteAnonymous { job, .. } => {
-                self.execute(instruction, job.agent_path == *self.agent_path)
-            }
+            Instruction::ExecuteAnonymous { job, .. } => self.execute(instruction, job.agent_path == *self.agent_path),
             Instruction::If { .. }
             | Instruction::Try { .. }
             | Instruction::StickySubagent { .. }

@@ -24,7 +24,11 @@ impl Flow {
         keys.extend(workflow.job_resource_paths.iter().cloned().map(ItemKey::JobResource));
         keys.extend(workflow.calendar_path.iter().cloned().map(ItemKey::Calendar));
         for parameter in workflow.order_preparation.iter().flat_map(|preparation| preparation.parameters.values()) {
-            parameter.default.iter().chain(&parameter.fixed).for_each(|expression| add_expression(expression, &mut keys));
+            parameter
+                .default
+                .iter()
+                .chain(&parameter.fixed)
+                .for_each(|expression| add_expression(expression, &mut keys));
         }
         add_jobs(&workflow.jobs, &mut keys);
         add_all(workflow.result.as_ref(), &mut keys);

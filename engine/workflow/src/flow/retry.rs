@@ -44,9 +44,8 @@ impl<'a> TryRule<'a> {
     /// Whether a failure after so many tries is not caught, because the catch block would only try again, which it must not.
     #[must_use]
     pub fn gives_up(&self, tries: u32) -> bool {
-        let retries_first = || {
-            matches!(self.catch_block.instructions.first(), Some(Statement { instruction: Instruction::Retry, .. }))
-        };
+        let retries_first =
+            || matches!(self.catch_block.instructions.first(), Some(Statement { instruction: Instruction::Retry, .. }));
         self.is_last(tries) && retries_first()
     }
 }

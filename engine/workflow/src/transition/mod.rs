@@ -86,9 +86,7 @@ impl Order {
             OrderEvent::OrderFailed { .. } => {
                 detached && (self.is_failable() || matches!(state, S::BetweenCycles { .. }))
             }
-            OrderEvent::OrderFailedInFork { .. } => {
-                self.is_child() && self.is_failable() && !matches!(state, S::Fresh)
-            }
+            OrderEvent::OrderFailedInFork { .. } => self.is_child() && self.is_failable() && !matches!(state, S::Fresh),
             OrderEvent::OrderStopped => detached && self.is_failable(),
             OrderEvent::OrderCaught { .. } | OrderEvent::OrderCatched { .. } => {
                 stays && runs && matches!(state, S::Ready | S::Processed | S::ProcessingKilled)
@@ -111,9 +109,7 @@ impl Order {
             | OrderEvent::OrderNoticeExpected { .. }
             | OrderEvent::OrderNoticesExpected { .. } => detached && runs && matches!(state, S::Ready),
             OrderEvent::OrderNoticesRead | OrderEvent::OrderNoticesConsumptionStarted { .. } => {
-                detached
-                    && runs
-                    && matches!(state, S::Ready | S::ExpectingNotices { .. } | S::ExpectingNotice { .. })
+                detached && runs && matches!(state, S::Ready | S::ExpectingNotices { .. } | S::ExpectingNotice { .. })
             }
             OrderEvent::OrderNoticesConsumed { .. } => {
                 detached && self.is_markable() && self.is_directly_in(|branch| *branch == BranchId::ConsumeNotices)
@@ -140,8 +136,8 @@ impl Order {
                     && self.is_directly_in(|branch| matches!(branch, BranchId::Cycle(_)))
             }
             OrderEvent::OrderSleeping { cause, .. } => {
-                let is_throttled_again = *cause == SleepCause::Throttle
-                    && matches!(state, S::Sleeping { cause: SleepCause::Throttle, .. });
+                let is_throttled_again =
+                    *cause == SleepCause::Throttle && matches!(state, S::Sleeping { cause: SleepCause::Throttle, .. });
                 stays && (matches!(state, S::Ready) || is_throttled_again)
             }
             OrderEvent::OrderWaitingForAdmission { .. } => {
@@ -430,7 +426,8 @@ impl Order {
     fn inapplicable(&self, event: &OrderEvent) -> Problem {
         let attached = self.attached_state.as_ref().map_or("Detached", AttachedState::type_name);
         let suspended = if self.is_suspended { ", suspended" } else { "" };
-        let order = format!("Order:{} ({}, {attached}{suspended}, at {})", self.id, self.state.type_name(), self.position());
+        let order =
+            format!("Order:{} ({}, {attached}{suspended}, at {})", self.id, self.state.type_name(), self.position());
         Problem::coded(
             "InapplicableOrderEvent",
             [("event", event.type_name().to_string()), ("order", order.clone())],

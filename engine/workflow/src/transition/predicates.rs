@@ -201,8 +201,7 @@ impl Order {
     /// Whether it can be suspended now.
     #[must_use]
     pub fn is_suspendible_now(&self) -> bool {
-        (self.state.is_fresh_or_ready()
-            || self.state == OrderState::ProcessingKilled && self.is_suspending_with_kill())
+        (self.state.is_fresh_or_ready() || self.state == OrderState::ProcessingKilled && self.is_suspending_with_kill())
             && self.is_detached_or_attached()
     }
 
@@ -217,10 +216,9 @@ impl Order {
     pub fn is_resumable_now(&self) -> bool {
         let is_state = match self.state {
             OrderState::Fresh | OrderState::Ready => self.is_suspended,
-            OrderState::Failed
-            | OrderState::Stopped
-            | OrderState::StoppedWhileFresh
-            | OrderState::Broken { .. } => true,
+            OrderState::Failed | OrderState::Stopped | OrderState::StoppedWhileFresh | OrderState::Broken { .. } => {
+                true
+            }
             _ => false,
         };
         is_state && self.is_detached_or_attached()
