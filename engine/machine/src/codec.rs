@@ -1,0 +1,230 @@
+//! The one place where bincode is: how transactions and messages become bytes and are read again.
+//!
+//! A transaction is the payload of one journal record: a byte with the version of its form, then the events. Variants of
+//! events are only ever appended; whatever else changes the form gets a new version, and all old ones stay readable. The
+//! golden bytes in the tests hold us to that. A message is the payload of one [`frame`], whose head has version and kind.
+//!
+//! What can fail: bytes which this program did not write, or a later version did. Lengths are checked against a limit before
+//! memory is taken, and nothing that is decoded here nests: items travel as JSON text, values are flat. So no input, however
+//! hostile, takes more memory than a few times the limit, or overflows the stack.
+
+use crate::message::Message;
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
+use baton_protocol::frame::{self, Frame, FrameError};
+use baton_protocol::limit;
+use baton_workflow::model::event::Event;
+use baton_workflow::time::Timestamp;
+use core::fmt;
+use core::ops::RangeInclusive;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Version of the form of transactions which this program writes.
+const TRANSACTION_VERSION: u8 = 1;
+
+/// Version of the form of images which this program writes.
+const IMAGE_VERSION: u8 = 1;
+
+/// Version of the messages which this program writes.
+pub const MESSAGE_VERSION: u16 = 1;
+
+/// Versions of messages which this program reads.
+pub const MESSAGE_VERSIONS: RangeInclusive<u16> = 1..=MESSAGE_VERSION;
+
+/// An event with its identity and its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Identifies it in the journal it is in.
+    #[serde(with = "event_id")]
+    pub event_id: EventId,
+    /// When it happened. Of an adopted event: when it happened where it came from.
+    pub timestamp: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What one input led to: the payload of one record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// In the order of their ids.
+    pub events: Vec<Stamped>,
+}
+
+/// Bytes which are not what they should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodecError {
+    /// There are none.
+    Empty,
+    /// A form which this program does not know.
+    Version {
+        /// What has it.
+        what: &'static str,
+        /// The version found.
+        found: u16,
+        /// The newest which is known.
+        known: u16,
+    },
+    /// A kind of message which is not expected here.
+    Kind {
+        /// The kind found.
+        found: u16,
+        /// The kind expected.
+        expected: u16,
+    },
+    /// The bytes are damaged, or not of this form at all.
+    Malformed {
+        /// What they should be.
+        what: &'static str,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// More bytes than there should be.
+    Trailing {
+        /// What they follow.
+        what: &'static str,
+        /// How many.
+        length: usize,
+    },
+    /// The frame cannot be.
+    Frame(FrameError),
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("there are no bytes"),
+            Self::Version { what, found, known } => {
+                write!(f, "a {what} of version {found}, but this program knows versions up to {known} only")
+            }
+            Self::Kind { found, expected } => {
+                write!(f, "a message of kind {found} where only kind {expected} is understood")
+            }
+            Self::Malformed { what, reason } => write!(f, "no {what}: {reason}"),
+            Self::Trailing { what, length } => write!(f, "{length} bytes too many after a {what}"),
+            Self::Frame(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for CodecError {}
+
+impl Transaction {
+    /// The payload of a record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        versioned(TRANSACTION_VERSION, self)
+    }
+
+    /// Inverse of [`Self::encode`], of all versions.
+    ///
+    /// # Errors
+    /// When the bytes are not of a transaction, or of a later version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        match split_version(bytes)? {
+            (TRANSACTION_VERSION, bytes) => decode_whole::<_, { limit::RECORD_PAYLOAD }>("transaction", bytes),
+            (found, _) => Err(unknown_version("transaction", found, TRANSACTION_VERSION)),
+        }
+    }
+}
+
+/// The bytes of an image of a state.
+pub(crate) fn encode_image<T: Serialize>(image: &T) -> Vec<u8> {
+    versioned(IMAGE_VERSION, image)
+}
+
+/// Inverse of [`encode_image`].
+pub(crate) fn decode_image<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    /// Longest image.
+    const IMAGE: usize = 1 << 34;
+    match split_version(bytes)? {
+        (IMAGE_VERSION, bytes) => decode_whole::<_, IMAGE>("image", bytes),
+        (found, _) => Err(unknown_version("image", found, IMAGE_VERSION)),
+    }
+}
+
+/// A message as a frame, ready to be sent.
+///
+/// # Errors
+/// When it is longer than [`limit::FRAME_PAYLOAD`].
+pub fn encode_message<M: Message>(message: &M) -> Result<Arc<[u8]>, CodecError> {
+    let mut bytes = Vec::new();
+    frame::encode(MESSAGE_VERSION, M::KIND, &encode(message), &mut bytes).map_err(CodecError::Frame)?;
+    Ok(bytes.into())
+}
+
+/// Inverse of [`encode_message`], of a frame that has been cut from the stream.
+///
+/// # Errors
+/// When it is of another kind or version, or malformed.
+pub fn decode_message<M: Message>(frame: &Frame) -> Result<M, CodecError> {
+    if !MESSAGE_VERSIONS.contains(&frame.version) {
+        return Err(CodecError::Version { what: "message", found: frame.version, known: MESSAGE_VERSION });
+    }
+    if frame.kind != M::KIND {
+        return Err(CodecError::Kind { found: frame.kind, expected: M::KIND });
+    }
+    decode_whole::<_, { limit::FRAME_PAYLOAD }>("message", &frame.payload)
+}
+
+fn versioned<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
+    let mut bytes = Vec::from([version]);
+    bytes.append(&mut encode(value));
+    bytes
+}
+
+fn split_version(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
+    bytes.split_first().map(|(version, rest)| (*version, rest)).ok_or(CodecError::Empty)
+}
+
+fn unknown_version(what: &'static str, found: u8, known: u8) -> CodecError {
+    CodecError::Version { what, found: found.into(), known: known.into() }
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    #[expect(
+        clippy::expect_used,
+        reason = "writing to memory fails for unsized sequences only, and no type here has any"
+    )]
+    bincode::serde::encode_to_vec(value, bincode::config::standard()).expect("encodable")
+}
+
+fn decode_whole<T: DeserializeOwned, const LIMIT: usize>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
+    let config = bincode::config::standard().with_limit::<LIMIT>();
+    let (value, length) = bincode::serde::decode_from_slice(bytes, config)
+        .map_err(|error| CodecError::Malformed { what, reason: error.to_string() })?;
+    match bytes.len() - length {
+        0 => Ok(value),
+        length => Err(CodecError::Trailing { what, length }),
+    }
+}
+
+/// Event ids in records and messages. The protocol crate, which defines them, knows no serde.
+pub(crate) mod event_id {
+    use baton_protocol::event_id::EventId;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(id: &EventId, serializer: S) -> Result<S::Ok, S::Error> {
+        id.0.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventId, D::Error> {
+        u64::deserialize(deserializer).map(EventId)
+    }
+}
+
+/// Epochs in messages.
+pub(crate) mod epoch {
+    use baton_protocol::record::Epoch;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(epoch: &Epoch, serializer: S) -> Result<S::Ok, S::Error> {
+        epoch.0.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Epoch, D::Error> {
+        u64::deserialize(deserializer).map(Epoch)
+    }
+}

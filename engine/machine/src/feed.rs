@@ -1,0 +1,196 @@
+//! The feed: committed events for whoever follows a journal, from the event on that the reader names.
+//!
+//! Readers pull: each asks for what follows the last event it has seen, and gets one part. So a slow reader costs nothing, and
+//! nothing is kept for a reader that is gone. The newest events are in memory, up to [`BYTES`]; older ones the host reads
+//! from storage, starting at the record that [`Feed::after`] names.
+//!
+//! An event id says nothing about where its record is. So for every [`STRIDE`]th record both are remembered; these marks are
+//! part of images, since what readers have not seen may be older than an image.
+
+use crate::codec::{Stamped, event_id};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
+use baton_protocol::record::Offset;
+use serde::{Deserialize, Serialize};
+
+/// How many bytes of encoded records are kept in memory.
+pub const BYTES: usize = 8 << 20;
+
+/// How many records are between two marks.
+pub const STRIDE: u64 = 256;
+
+/// About how many bytes of encoded records a part has.
+pub const PART_BYTES: usize = 256 << 10;
+
+/// The newest events, and where the older ones are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Feed {
+    records: VecDeque<Kept>,
+    bytes: usize,
+    /// The event before the first that is kept.
+    before: EventId,
+    last: EventId,
+    marks: Marks,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Kept {
+    /// The offset after the record.
+    end: Offset,
+    last: EventId,
+    bytes: usize,
+    events: Arc<[Stamped]>,
+}
+
+/// Of some event ids: the offset of the first record with later events only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marks {
+    offsets: BTreeMap<u64, u64>,
+    /// The last event of the state which this is part of.
+    #[serde(with = "event_id")]
+    last: EventId,
+}
+
+/// What follows an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Following {
+    /// Nothing yet.
+    Nothing,
+    /// These, in the records before `end`.
+    Events {
+        /// At least one.
+        events: Vec<Stamped>,
+        /// The offset after their last record.
+        end: Offset,
+    },
+    /// Events which are not in memory.
+    Stored {
+        /// The first record in which they may be.
+        from: Offset,
+    },
+}
+
+impl Feed {
+    /// Of a journal whose image has these marks, and whose records after the image are going to be pushed.
+    pub(crate) fn new(marks: Marks) -> Self {
+        Self { before: marks.last, last: marks.last, marks, ..Self::default() }
+    }
+
+    /// To be kept in an image.
+    pub(crate) fn marks(&self) -> Marks {
+        Marks { last: self.last, ..self.marks.clone() }
+    }
+
+    /// The last event.
+    #[must_use]
+    pub fn last(&self) -> EventId {
+        self.last
+    }
+
+    /// A record was appended at `offset`; its payload has this many bytes.
+    pub(crate) fn push(&mut self, offset: Offset, bytes: usize, events: Arc<[Stamped]>) {
+        let Some(last) = events.last().map(|event| event.event_id) else { return };
+        if offset.0 % STRIDE == 0 {
+            self.marks.offsets.insert(self.last.0, offset.0);
+        }
+        self.last = last;
+        self.bytes += bytes;
+        self.records.push_back(Kept { end: offset.next(), last, bytes, events });
+        while self.bytes > BYTES
+            && let Some(oldest) = self.records.pop_front()
+        {
+            self.bytes -= oldest.bytes;
+            self.before = oldest.last;
+        }
+    }
+
+    /// One part of what follows the event `after`.
+    #[must_use]
+    pub fn after(&self, after: EventId) -> Following {
+        if after >= self.last {
+            return Following::Nothing;
+        }
+        if after < self.before {
+            return Following::Stored { from: self.offset_of(after) };
+        }
+        let first = self.records.partition_point(|record| record.last <= after);
+        let mut events = Vec::new();
+        let (mut end, mut bytes) = (Offset::ZERO, 0);
+        for record in self.records.range(first..) {
+            if bytes > 0 && bytes + record.bytes > PART_BYTES {
+                break;
+            }
+            bytes += record.bytes;
+            end = record.end;
+            events.extend(record.events.iter().filter(|event| event.event_id > after).cloned());
+        }
+        Following::Events { events, end }
+    }
+
+    /// The first record in which events after `after` may be.
+    pub(crate) fn offset_of(&self, after: EventId) -> Offset {
+        self.marks.offsets.range(..=after.0).next_back().map_or(Offset::ZERO, |(_, offset)| Offset(*offset))
+    }
+
+    /// Events until `until` are needed no more. Returns the first record that is still needed.
+    pub(crate) fn release(&mut self, until: EventId) -> Offset {
+        let offset = self.offset_of(until);
+        self.marks.offsets.retain(|_, marked| *marked >= offset.0);
+        offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use baton_workflow::model::event::{Event, NodeEvent};
+    use baton_workflow::time::Timestamp;
+
+    fn event(id: u64) -> Stamped {
+        Stamped { event_id: EventId(id), timestamp: Timestamp::EPOCH, event: Event::Node(NodeEvent::NodeShutDown) }
+    }
+
+    fn ids(following: Following) -> Vec<u64> {
+        match following {
+            Following::Events { events, .. } => events.iter().map(|event| event.event_id.0).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn gives_what_follows() {
+        let mut feed = Feed::default();
+        assert_eq!(feed.after(EventId(0)), Following::Nothing);
+        feed.push(Offset(0), 10, [event(1), event(2)].into());
+        feed.push(Offset(1), 10, [event(5)].into());
+        assert_eq!(ids(feed.after(EventId(0))), [1, 2, 5]);
+        assert_eq!(ids(feed.after(EventId(1))), [2, 5]);
+        assert_eq!(ids(feed.after(EventId(3))), [5]);
+        assert_eq!(feed.after(EventId(5)), Following::Nothing);
+    }
+
+    #[test]
+    fn parts_are_limited_but_never_empty() {
+        let mut feed = Feed::default();
+        feed.push(Offset(0), PART_BYTES * 2, [event(1)].into());
+        feed.push(Offset(1), 1, [event(2)].into());
+        assert_eq!(ids(feed.after(EventId(0))), [1]);
+        assert_eq!(ids(feed.after(EventId(1))), [2]);
+    }
+
+    #[test]
+    fn older_events_are_found_in_storage() {
+        let mut feed = Feed::default();
+        for n in 0..2 * STRIDE {
+            feed.push(Offset(n), BYTES / 100, [event(10 + n)].into());
+        }
+        assert_eq!(feed.after(EventId(0)), Following::Stored { from: Offset(0) });
+        assert_eq!(feed.after(EventId(10 + STRIDE + 1)), Following::Stored { from: Offset(STRIDE) });
+        let recovered = Feed::new(feed.marks());
+        assert_eq!(recovered.after(EventId(10 + STRIDE + 1)), Following::Stored { from: Offset(STRIDE) });
+        assert_eq!(recovered.after(feed.last()), Following::Nothing);
+        assert_eq!(feed.release(EventId(10 + STRIDE + 1)), Offset(STRIDE));
+    }
+}
