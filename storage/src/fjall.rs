@@ -16,6 +16,7 @@ mod log;
 mod mark;
 mod open;
 mod pack;
+mod salvage;
 
 pub use access::FjallAccess;
 
@@ -278,23 +279,6 @@ impl FjallStore {
         batch.commit().map_err(&error)?;
         Ok(bytes)
     }
-
-    /// Whether `position` is within the durable journal.
-    fn has(&self, position: Position) -> Result<bool, Error> {
-        let (released, durable) = {
-            let parts = self.shared.parts();
-            (parts.released, parts.durable)
-        };
-        if position == released || position == durable {
-            return Ok(true);
-        }
-        if position.offset <= released.offset || position.offset > durable.offset {
-            return Ok(false);
-        }
-        let before = Offset(position.offset.0 - 1);
-        let record = crate::Access::records(&self.access(), before)?.next().transpose()?;
-        Ok(record.is_some_and(|record| record.id.after() == position))
-    }
 }
 
 impl Store for FjallStore {
@@ -333,7 +317,7 @@ impl Store for FjallStore {
 
     fn truncate(&mut self, to: Position) -> Result<(), Error> {
         self.guarded(Self::commit)?;
-        if !self.has(to)? {
+        if !self.access().has(to)? {
             return Err(Error::NoSuchPosition(to));
         }
         self.generation += 1;

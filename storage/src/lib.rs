@@ -190,7 +190,7 @@ pub trait Access: Clone + Send + 'static {
     /// [`IMAGE_CHUNK`] long; blocks until the image is complete and durable. Does nothing if there is one at `at`.
     ///
     /// # Errors
-    /// [`Error::NotDurable`], [`Error::Chunk`]; errors of the disk. There is no new image then.
+    /// [`Error::NotDurable`], [`Error::NoSuchPosition`], [`Error::Chunk`]; errors of the disk. There is no new image then.
     fn write_image(&self, at: Position, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<Image, Error>;
 
     /// The value of a cell.

@@ -553,7 +553,7 @@ impl Access for SimAccess {
         if at.offset > durable.offset {
             return Err(Error::NotDurable { at, durable });
         }
-        if disk.durable.position_before(at.offset).is_some_and(|position| position != at) {
+        if disk.durable.position_before(at.offset) != Some(at) {
             return Err(Error::NoSuchPosition(at));
         }
         let image = Image { at, bytes: taken.iter().map(|chunk| chunk.len() as u64).sum() };

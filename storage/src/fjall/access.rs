@@ -54,6 +54,25 @@ pub struct FjallAccess {
     pub(super) shared: Arc<Shared>,
 }
 
+impl FjallAccess {
+    /// Whether a position is within the durable journal.
+    pub(super) fn has(&self, position: Position) -> Result<bool, Error> {
+        let (released, durable) = {
+            let parts = self.shared.parts();
+            (parts.released, parts.durable)
+        };
+        if position == released || position == durable {
+            return Ok(true);
+        }
+        if position.offset <= released.offset || position.offset >= durable.offset {
+            return Ok(false);
+        }
+        let before = Offset(position.offset.0 - 1);
+        let record = self.records(before)?.next().transpose()?;
+        Ok(record.is_some_and(|record| record.id.after() == position))
+    }
+}
+
 impl Access for FjallAccess {
     fn records(&self, from: Offset) -> Result<Records, Error> {
         let first = self.shared.parts().released.offset;
@@ -101,9 +120,12 @@ impl Access for FjallAccess {
             if at.offset > parts.durable.offset {
                 return Err(Error::NotDurable { at, durable: parts.durable });
             }
-            if let Some(image) = parts.images.get(&at.offset.0) {
-                return if image.at == at { Ok(*image) } else { Err(Error::NoSuchPosition(at)) };
+            if let Some(image) = parts.images.get(&at.offset.0).filter(|image| image.at == at) {
+                return Ok(*image);
             }
+        }
+        if !self.has(at)? {
+            return Err(Error::NoSuchPosition(at));
         }
         // An image must not outlive the records before it, whatever the durability of commits.
         shared.database.persist(PersistMode::SyncData).map_err(shared.error("syncing"))?;
@@ -152,11 +174,7 @@ impl Reader {
                     return Ok(None);
                 }
                 self.segment = Some(first);
-                let start = keyspace.range(..=self.next.to_be_bytes()).next_back();
-                let start = match start {
-                    Some(entry) => entry.key().map_err(|error| error.to_string())?,
-                    None => self.next.to_be_bytes().into(),
-                };
+                let start = pack::start(&keyspace, self.next);
                 self.packs = Some(keyspace.range(start..));
             }
             match self.packs.as_mut().and_then(Iterator::next) {

@@ -11,6 +11,7 @@ use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Names the format, the journal and the instance.
 pub(super) const MARKER: &str = "baton-journal";
@@ -20,6 +21,9 @@ const LOCK: &str = "lock";
 const DATABASE: &str = "fjall";
 /// Folder for copies of damaged files.
 const FOUND: &str = "found";
+/// So long a lock is waited for: a process that has just ended, or one that was being started by it at that moment, may
+/// still hold it.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Of the data folder as a whole. Grows when an older version could not read it.
 const FORMAT: u32 = 1;
 
@@ -54,10 +58,14 @@ impl Folder {
             .write(true)
             .open(&lock_path)
             .map_err(io_error("opening", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Locked(path.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(io_error("locking", &lock_path)(source)),
+        let since = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 50),
+                Err(TryLockError::WouldBlock) => return Err(Error::Locked(path.to_owned())),
+                Err(TryLockError::Error(source)) => return Err(io_error("locking", &lock_path)(source)),
+            }
         }
         let mut folder = Self { path: path.to_owned(), instance: 0, _lock: lock };
         if exists(&marker)? {

@@ -4,19 +4,16 @@ use super::access::{Parts, Shared};
 use super::folder::{Folder, Found, io_error};
 use super::log::CutLog;
 use super::mark::{Mark, MarkFile};
-use super::{Active, CACHE, FjallStore, LOG, Options, database_error, images, keyspace_options, log, pack};
-use crate::recover::{Defect, Verified, verify};
+use super::{Active, CACHE, FjallStore, LOG, Options, database_error, images, keyspace_options, log, pack, salvage};
+use crate::recover::{Defect, Refused, Verified, verify};
 use crate::{Cut, Damage, Error, Image, Recovered};
 use ::fjall::{Database, Keyspace};
 use baton_protocol::record::{Position, Record};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// By the offset they stand at.
-type Images = BTreeMap<u64, Image>;
 
 /// Opens or creates a journal. With `accept_loss`, what cannot be verified is given up instead of refused.
 pub(super) fn open(
@@ -26,7 +23,8 @@ pub(super) fn open(
     accept_loss: bool,
 ) -> Result<(FjallStore, Recovered), Error> {
     match Folder::open(path, name)? {
-        Found::Journal(folder) => recover(folder, options, accept_loss),
+        Found::Journal(folder) if accept_loss => salvage::salvage(folder, options),
+        Found::Journal(folder) => recover(folder, options),
         Found::Nothing(folder) => create(folder, name, options),
     }
 }
@@ -41,7 +39,7 @@ fn create(folder: Folder, name: &str, options: Options) -> Result<(FjallStore, R
         released: Position::ORIGIN,
         durable: Position::ORIGIN,
         segments: BTreeMap::new(),
-        images: Images::new(),
+        images: BTreeMap::new(),
     };
     let recovered = Recovered {
         released: Position::ORIGIN,
@@ -81,16 +79,20 @@ fn database(folder: &Folder) -> ::fjall::Result<Database> {
 }
 
 /// What is known of the damage so far.
-struct Findings {
-    folder: std::path::PathBuf,
-    mark: Option<Mark>,
-    log: CutLog,
-    intact: Option<Position>,
+pub(super) struct Findings {
+    folder: PathBuf,
+    pub(super) mark: Option<Mark>,
+    pub(super) log: CutLog,
+    pub(super) intact: Option<Position>,
     intact_time: Option<SystemTime>,
 }
 
 impl Findings {
-    fn damaged(&self, reason: impl ToString) -> Error {
+    pub(super) fn new(folder: &Folder, mark: Option<Mark>) -> Self {
+        Self { folder: folder.path.clone(), mark, log: CutLog::default(), intact: None, intact_time: None }
+    }
+
+    pub(super) fn damaged(&self, reason: impl ToString) -> Error {
         let mut reason = reason.to_string();
         if !self.log.reason.is_empty() {
             reason = format!("{reason} (the log has {})", self.log.reason);
@@ -107,11 +109,9 @@ impl Findings {
     }
 }
 
-fn recover(folder: Folder, options: Options, accept_loss: bool) -> Result<(FjallStore, Recovered), Error> {
-    let mut findings =
-        Findings { folder: folder.path.clone(), mark: None, log: CutLog::default(), intact: None, intact_time: None };
+fn recover(folder: Folder, options: Options) -> Result<(FjallStore, Recovered), Error> {
     let marks = MarkFile::open(&folder.path, folder.instance)?;
-    findings.mark = marks.as_ref().map(MarkFile::mark);
+    let mut findings = Findings::new(&folder, marks.as_ref().map(MarkFile::mark));
     if !folder.database().is_dir() {
         return Err(findings.damaged("the folder of the database is missing"));
     }
@@ -120,133 +120,181 @@ fn recover(folder: Folder, options: Options, accept_loss: bool) -> Result<(Fjall
         // From this opening, or from one before it that was refused.
         findings.log.saved = Some(folder.found());
     }
-    let database =
-        database(&folder).map_err(|error| findings.damaged(format_args!("the database does not open: {error}")))?;
-    let error = database_error(&folder.path, "opening");
-
-    let mut segments = BTreeMap::new();
-    let mut cells = None;
-    for name in database.list_keyspace_names() {
-        let keyspace = || database.keyspace(&name, keyspace_options).map_err(&error);
-        if let Some(first) = pack::segment_first(&name) {
-            segments.insert(first, keyspace()?);
-        } else if *name == *pack::cells_name(folder.instance) {
-            cells = Some(keyspace()?);
-        }
-    }
-    let Some(cells_keyspace) = cells else {
-        return Err(findings.damaged("the cells are missing, or the database is that of another journal"));
+    let mut contents = Contents::read(&folder).map_err(|reason| findings.damaged(reason))?;
+    let images = Images::read(&folder)?;
+    let Some(marks) = marks else {
+        return Err(findings.damaged("the file with the mark is missing or damaged"));
     };
-    let mut notes = Vec::new();
-    let (cells, versions) = match read_cells(&cells_keyspace) {
-        Ok(found) => found,
-        Err(reason) => return Err(findings.damaged(reason)),
-    };
-    let mut images = Images::new();
-    let mut broken = Vec::new();
-    for offset in images::list(&folder.path)? {
-        match images::check(&folder.path, offset) {
-            Ok(image) => drop(images.insert(offset, image)),
-            Err(reason) => broken.push((offset, reason)),
-        }
-    }
-    let mark = match (&marks, accept_loss) {
-        (Some(marks), _) => marks.mark(),
-        (None, true) => Mark {
-            confirmed: Position::ORIGIN,
-            released: guess_released(&segments, &images),
-            cells: 0,
-            time: SystemTime::UNIX_EPOCH,
-        },
-        (None, false) => return Err(findings.damaged("the file with the mark is missing or damaged")),
-    };
+    let Mark { confirmed, released, cells: versions, .. } = marks.mark();
 
-    let released = mark.released;
-    // What an interrupted release left: segments after which another one begins before the position of release.
-    let next = segments.keys().copied().filter(|&first| first <= released.offset.0).next_back().unwrap_or(0);
-    let removed: Vec<_> = segments.extract_if(..next, |_, _| true).collect();
-    for (_, keyspace) in removed {
-        database.delete_keyspace(keyspace).map_err(&error)?;
-    }
-
-    let mut sizes = BTreeMap::new();
-    let mut time = None;
-    let known = images.values().map(|image| image.at).chain([mark.confirmed]);
-    let walk = Walk { segments: &segments, sizes: &mut sizes, time: &mut time };
-    let verified = walk.verify(released, known);
-    findings.intact_time = time;
+    contents.remove_released(released).map_err(database_error(&folder.path, "opening"))?;
+    let known = images.whole.values().map(|image| image.at).chain([confirmed]);
+    let (verified, walked) = contents.walk(released, known);
+    findings.intact_time = walked.time;
     let end = match verified {
         Ok(verified) => verified.end,
         Err(refused) => {
             findings.intact = Some(refused.intact);
-            if !accept_loss {
-                return Err(findings.damaged(refused.reason));
-            }
-            notes.push(format!("lost and given up: {}", refused.reason));
-            refused.intact
+            return Err(findings.damaged(refused.reason));
         }
     };
     findings.intact = Some(end);
-    if versions < mark.cells {
-        let reason = format!("cells were set {} times, but only {versions} of that is there", mark.cells);
-        if !accept_loss {
-            return Err(findings.damaged(reason));
-        }
-        notes.push(format!("lost and given up: {reason}"));
-    }
-    let image = images.range(..=end.offset.0).next_back().map(|(_, image)| *image);
-    if image.is_none_or(|image| image.at.offset < released.offset) && released != Position::ORIGIN {
-        let reason = format!(
-            "no image is intact ({}), and the records before offset {} were released",
-            broken.first().map_or("there is none", |(_, reason)| reason),
-            released.offset
-        );
+    let (cells, found) = match &contents.cells {
+        Ok(found) => found.clone(),
+        Err(reason) => return Err(findings.damaged(reason)),
+    };
+    if found < versions {
+        let reason = format!("cells were set {versions} times, but only {found} of that is there");
         return Err(findings.damaged(reason));
     }
+    let image = images.whole.values().next_back().copied();
+    if released != Position::ORIGIN && image.is_none_or(|image| image.at.offset < released.offset) {
+        let why = images.broken.first().map_or("there is none", |(_, reason)| reason);
+        let before = released.offset;
+        return Err(
+            findings.damaged(format!("no image is intact ({why}), and the records before {before} were released"))
+        );
+    }
 
-    for (offset, reason) in broken {
-        notes.push(format!("the image at offset {offset} was damaged and has been removed: {reason}"));
-        images::remove(&folder.path, offset)?;
+    let notes = images.remove_broken(&folder)?;
+    let found_folder = folder.found();
+    let mut store = contents.into_store(folder, marks, options, images.whole, (released, end), found)?;
+    store.adopt_segments(&walked)?;
+    store.mark.set(store.current_mark())?;
+    if found_folder.exists() {
+        // Nothing confirmed was in what was cut.
+        fs::remove_dir_all(&found_folder).map_err(io_error("removing", &found_folder))?;
     }
-    let marks = match marks {
-        Some(marks) => marks,
-        None => MarkFile::create(&folder.path, folder.instance)?,
-    };
-    let parts = Parts { released, durable: end, segments, images };
-    let shared = Shared::new(folder.path.clone(), database, cells_keyspace, parts);
-    let found = folder.found();
-    let mut store = store(folder, shared, marks, options, versions);
-    adopt_segments(&mut store, &sizes, end)?;
-    if accept_loss {
-        store.cut(end)?;
-    }
-    let confirmed = store.current_mark();
-    store.mark.set(confirmed)?;
     let cut = (findings.log.bytes > 0).then_some(Cut { end, bytes: findings.log.bytes, reason: findings.log.reason });
-    if found.exists() {
-        if accept_loss {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-            let kept = found.with_file_name(format!("lost-{now}"));
-            fs::rename(&found, &kept).map_err(io_error("renaming", &found))?;
-            notes.push(format!("the damaged log as it was found is in {}", kept.display()));
-        } else {
-            // Nothing confirmed was in what was cut.
-            fs::remove_dir_all(&found).map_err(io_error("removing", &found))?;
-        }
-    }
     Ok((store, Recovered { released, end, image, cells, cut, notes }))
 }
 
-/// Without a mark, only an unreleased journal tells where it begins; of another one the oldest image is a beginning.
-fn guess_released(segments: &BTreeMap<u64, Keyspace>, images: &Images) -> Position {
-    match images.values().next() {
-        Some(image) if segments.keys().next() != Some(&0) => image.at,
-        _ => Position::ORIGIN,
+/// The images that were found.
+pub(super) struct Images {
+    pub(super) whole: BTreeMap<u64, Image>,
+    broken: Vec<(u64, String)>,
+}
+
+impl Images {
+    pub(super) fn read(folder: &Folder) -> Result<Self, Error> {
+        let mut found = Self { whole: BTreeMap::new(), broken: Vec::new() };
+        for offset in images::list(&folder.path)? {
+            match images::check(&folder.path, offset) {
+                Ok(image) => drop(found.whole.insert(offset, image)),
+                Err(reason) => found.broken.push((offset, reason)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns what the operator should know of it.
+    pub(super) fn remove_broken(&self, folder: &Folder) -> Result<Vec<String>, Error> {
+        let remove = |(offset, reason): &(u64, String)| {
+            images::remove(&folder.path, *offset)?;
+            Ok(format!("the image at offset {offset} was damaged and has been removed: {reason}"))
+        };
+        self.broken.iter().map(remove).collect()
     }
 }
 
 /// All cells, and how many times cells were set.
-fn read_cells(keyspace: &Keyspace) -> Result<(BTreeMap<String, Vec<u8>>, u64), String> {
+type Cells = (BTreeMap<String, Vec<u8>>, u64);
+
+/// What was found in the database.
+pub(super) struct Contents {
+    pub(super) database: Database,
+    pub(super) segments: BTreeMap<u64, Keyspace>,
+    pub(super) cells: Result<Cells, String>,
+}
+
+/// What a walk has seen.
+#[derive(Default)]
+pub(super) struct Walked {
+    /// Bytes and end of each segment that has records, by the offset of its first record.
+    pub(super) segments: BTreeMap<u64, (u64, Position)>,
+    /// When the last intact pack was written.
+    time: Option<SystemTime>,
+}
+
+impl Contents {
+    /// Opens the database.
+    pub(super) fn read(folder: &Folder) -> Result<Self, String> {
+        let unreadable = |error| format!("the database does not open: {error}");
+        let database = database(folder).map_err(unreadable)?;
+        let mut segments = BTreeMap::new();
+        for name in database.list_keyspace_names() {
+            if let Some(first) = pack::segment_first(&name) {
+                segments.insert(first, database.keyspace(&name, keyspace_options).map_err(unreadable)?);
+            }
+        }
+        let name = pack::cells_name(folder.instance);
+        let cells = if database.keyspace_exists(&name) {
+            read_cells(&database.keyspace(&name, keyspace_options).map_err(unreadable)?)
+        } else {
+            Err("the cells are missing, or the database is that of another journal".to_owned())
+        };
+        Ok(Self { database, segments, cells })
+    }
+
+    /// Removes what an interrupted release left: segments after which another one begins before the position of release.
+    pub(super) fn remove_released(&mut self, released: Position) -> ::fjall::Result<()> {
+        let next = self.segments.keys().copied().rfind(|&first| first <= released.offset.0).unwrap_or(0);
+        let removed: Vec<_> = self.segments.extract_if(..next, |_, _| true).collect();
+        removed.into_iter().try_for_each(|(_, keyspace)| self.database.delete_keyspace(keyspace))
+    }
+
+    /// Walks through all records after a position, and past all those that are known to have been confirmed.
+    pub(super) fn walk(
+        &self,
+        released: Position,
+        known: impl Iterator<Item = Position>,
+    ) -> (Result<Verified, Refused>, Walked) {
+        let mut walked = Walked::default();
+        let first = self.segments.keys().copied().rfind(|&first| first <= released.offset.0).unwrap_or(0);
+        let packs = self.segments.range(first..).flat_map(|(&first, keyspace)| {
+            let start = pack::start(keyspace, released.offset.0);
+            keyspace.range(start..).map(move |entry| (first, entry))
+        });
+        let records = packs.flat_map(|(first, entry)| -> Vec<Result<Record, Defect>> {
+            let value = match entry.value() {
+                Ok(value) => value,
+                Err(error) => return vec![Err(Defect::damage(format_args!("a table is damaged: {error}")))],
+            };
+            let records: Vec<_> =
+                pack::records(&value).map(|record| record.map_err(|(reason, _)| Defect::damage(reason))).collect();
+            if let Some(Ok(last)) = records.last() {
+                let (bytes, end) = walked.segments.entry(first).or_insert((0, released));
+                *bytes += value.len() as u64;
+                *end = last.id.after();
+                walked.time = pack::time(&value);
+            }
+            records
+        });
+        let before =
+            |found: &Result<Record, Defect>| found.as_ref().is_ok_and(|record| record.id.offset < released.offset);
+        let verified = verify(released, known, records.filter(|found| !before(found)));
+        (verified, walked)
+    }
+
+    /// The store of a journal between two positions.
+    pub(super) fn into_store(
+        self,
+        folder: Folder,
+        mark: MarkFile,
+        options: Options,
+        images: BTreeMap<u64, Image>,
+        (released, end): (Position, Position),
+        versions: u64,
+    ) -> Result<FjallStore, Error> {
+        let cells = self.database.keyspace(&pack::cells_name(folder.instance), keyspace_options);
+        let cells = cells.map_err(database_error(&folder.path, "opening"))?;
+        let parts = Parts { released, durable: end, segments: self.segments, images };
+        let shared = Shared::new(folder.path.clone(), self.database, cells, parts);
+        Ok(store(folder, shared, mark, options, versions))
+    }
+}
+
+fn read_cells(keyspace: &Keyspace) -> Result<Cells, String> {
     let mut cells = BTreeMap::new();
     let mut versions = 0;
     for entry in keyspace.iter() {
@@ -259,56 +307,19 @@ fn read_cells(keyspace: &Keyspace) -> Result<(BTreeMap<String, Vec<u8>>, u64), S
     Ok((cells, versions))
 }
 
-/// The walk through all packs of all segments, which also measures them.
-struct Walk<'a> {
-    segments: &'a BTreeMap<u64, Keyspace>,
-    sizes: &'a mut BTreeMap<u64, u64>,
-    time: &'a mut Option<SystemTime>,
-}
-
-impl Walk<'_> {
-    fn verify(
-        self,
-        released: Position,
-        known: impl Iterator<Item = Position>,
-    ) -> Result<Verified, crate::recover::Refused> {
-        let Self { segments, sizes, time } = self;
-        let packs = segments.iter().flat_map(|(&first, keyspace)| keyspace.iter().map(move |entry| (first, entry)));
-        let records = packs.flat_map(|(first, entry)| -> Vec<Result<Record, Defect>> {
-            let (key, value) = match entry.into_inner() {
-                Ok(entry) => entry,
-                Err(error) => return vec![Err(Defect::damage(format_args!("a table is damaged: {error}")))],
-            };
-            *sizes.entry(first).or_default() += (key.len() + value.len()) as u64;
-            let records: Vec<_> =
-                pack::records(&value).map(|record| record.map_err(|(reason, _)| Defect::damage(reason))).collect();
-            if records.iter().all(Result::is_ok) {
-                *time = pack::time(&value);
+impl FjallStore {
+    /// Takes over the segments that a walk has seen; the last one grows on. Removes those that have no records.
+    pub(super) fn adopt_segments(&mut self, walked: &Walked) -> Result<(), Error> {
+        let segments = self.shared.parts().segments.clone();
+        for (first, keyspace) in segments {
+            match walked.segments.get(&first) {
+                None => self.delete_segment(first)?,
+                Some(&(bytes, _)) if Some(first) == walked.segments.keys().next_back().copied() => {
+                    self.active = Some(Active { first, bytes, keyspace });
+                }
+                Some(&(_, end)) => drop(self.sealed.insert(first, end)),
             }
-            records
-        });
-        let records = records.filter(|found| !found.as_ref().is_ok_and(|record| record.id.offset < released.offset));
-        verify(released, known, records)
-    }
-}
-
-/// Tells the store which segments there are and which one grows. Removes those that have no records.
-fn adopt_segments(store: &mut FjallStore, sizes: &BTreeMap<u64, u64>, end: Position) -> Result<(), Error> {
-    let segments = store.shared.parts().segments.clone();
-    let mut firsts = segments.keys().copied().filter(|first| sizes.contains_key(first)).peekable();
-    for &first in segments.keys().filter(|first| !sizes.contains_key(first)) {
-        store.delete_segment(first)?;
-    }
-    while let Some(first) = firsts.next() {
-        let keyspace = segments[&first].clone();
-        if firsts.peek().is_none() {
-            store.active = Some(Active { first, bytes: sizes[&first], keyspace });
-        } else {
-            let last = keyspace.last_key_value().map(::fjall::Guard::value).transpose();
-            let last = last.map_err(store.shared.error("opening"))?;
-            let position = last.and_then(|pack| pack::records(&pack).map_while(Result::ok).last());
-            store.sealed.insert(first, position.map_or(end, |record| record.id.after()));
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -8,6 +8,7 @@
 //! A pack has many records because the database costs more per key than per byte. Records need no further checksum: the
 //! chain covers them.
 
+use ::fjall::{Keyspace, UserKey};
 use baton_protocol::checksum::Checksum;
 use baton_protocol::record::Record;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -68,6 +69,12 @@ pub(super) fn records(pack: &[u8]) -> impl Iterator<Item = Result<Record, (Strin
             Err(error) => Some(Err((error.to_string(), std::mem::take(&mut rest).len() as u64))),
         }
     })
+}
+
+/// The key of the pack that has the record at this offset, or of where it would be.
+pub(super) fn start(segment: &Keyspace, offset: u64) -> UserKey {
+    let before = segment.range(..=offset.to_be_bytes()).next_back().and_then(|entry| entry.key().ok());
+    before.unwrap_or_else(|| offset.to_be_bytes().into())
 }
 
 /// When a pack was written.

@@ -34,6 +34,7 @@ pub(crate) fn all<P: Place>(new: impl Fn() -> P) {
         release_needs_an_image,
         reading_while_writing,
         many_reopenings,
+        random_changes,
     ] {
         case(new());
     }
@@ -185,6 +186,8 @@ fn images_and_tails<P: Place>(place: P) {
     store.append(&all[..60]).unwrap();
     assert!(matches!(access.write_image(at(60), &mut image(3).into_iter()), Err(Error::NotDurable { .. })));
     store.sync().unwrap();
+    let elsewhere = Position { epoch: at(30).epoch.next(), ..at(30) };
+    assert!(matches!(access.write_image(elsewhere, &mut image(3).into_iter()), Err(Error::NoSuchPosition(_))));
     access.write_image(at(30), &mut image(3).into_iter()).unwrap();
     let newest = access.write_image(at(60), &mut image(300).into_iter()).unwrap();
     assert_eq!(newest.bytes, image(300).iter().map(|chunk| chunk.len() as u64).sum::<u64>());
@@ -299,4 +302,71 @@ fn many_reopenings<P: Place>(place: P) {
         place.crash(store);
     }
     assert_eq!(place.open().unwrap().1.end, end);
+}
+
+/// Random changes, compared with a list of records after every sync and reopening.
+fn random_changes<P: Place>(place: P) {
+    for seed in 1..4_u64 {
+        let mut state = seed * 0x9e37_79b9;
+        let mut random = move |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let (mut store, recovered) = place.open().unwrap();
+        let mut epoch = recovered.end.epoch.0 + 1;
+        let mut first = recovered.released.offset.0;
+        let mut all = read(&store.access(), first);
+        let mut newest = recovered.image.map_or(0, |image| image.at.offset.0);
+        let mut votes = 0_u64;
+        store.put("votes", &votes.to_be_bytes()).unwrap();
+        for step in 0..150 {
+            let end = store.end();
+            match random(10) {
+                0..4 => {
+                    let (more, _) = records(end, epoch, random(60));
+                    store.append(&more).unwrap();
+                    all.extend(more);
+                }
+                4 => {
+                    votes += 1;
+                    store.put("votes", &votes.to_be_bytes()).unwrap();
+                }
+                5 if end.offset.0 > newest + 1 => {
+                    let length = newest + 1 + random(end.offset.0 - newest - 1);
+                    store.truncate(all[(length - first) as usize - 1].id.after()).unwrap();
+                    all.truncate((length - first) as usize);
+                    epoch += 1;
+                }
+                6 => {
+                    let end = store.sync().unwrap().end;
+                    store.access().write_image(end, &mut image(2).into_iter()).unwrap();
+                    newest = end.offset.0;
+                }
+                7 if newest > first => store.release(Offset(newest - random(newest - first))).unwrap(),
+                8 => {
+                    assert_eq!(store.sync().unwrap().end, store.end());
+                    place.crash(store);
+                    let opened = place.open().unwrap();
+                    store = opened.0;
+                    let released = opened.1.released.offset.0;
+                    assert!(released >= first && released <= newest, "step {step} of seed {seed}");
+                    all.drain(..(released - first) as usize);
+                    first = released;
+                    assert_eq!(opened.1.image.map_or(0, |image| image.at.offset.0), newest);
+                    assert_eq!(opened.1.cells["votes"], votes.to_be_bytes());
+                }
+                _ => drop(store.sync().unwrap()),
+            }
+            if step % 10 == 9 {
+                store.sync().unwrap();
+                let from = newest.max(first);
+                let found = read(&store.access(), from);
+                assert!(found == all[(from - first) as usize..], "step {step} of seed {seed}");
+            }
+        }
+        store.sync().unwrap();
+        place.crash(store);
+    }
 }

@@ -244,7 +244,7 @@ fn a_refusal_says_what_is_intact_and_keeps_what_was_found() {
     // The operator gives up what is lost.
     let (mut store, recovered) = FjallStore::accept_loss(folder.path(), NAME, SMALL).unwrap();
     assert_eq!(recovered.end, intact);
-    assert!(recovered.notes.iter().any(|note| note.contains("given up")));
+    assert!(recovered.notes.iter().any(|note| note.contains("given up")), "{:?}", recovered.notes);
     let (more, end) = records(intact, 9, 10);
     store.append(&more).unwrap();
     store.sync().unwrap();
@@ -327,4 +327,73 @@ fn cells_are_not_silently_older() {
     let damage = refusal(folder.path());
     assert_eq!(damage.intact, Some(Position::ORIGIN));
     assert!(damage.reason.contains("cells"), "{}", damage.reason);
+}
+
+#[test]
+fn a_damaged_table_is_given_up_from_the_first_unreadable_record_on() {
+    let folder = new_folder();
+    let all = prepare(folder.path(), Options { segment: 50_000, ..SMALL });
+    let tables = files(&folder.path().join("fjall/keyspaces"));
+    let tables = tables.iter().filter(|path| path.to_string_lossy().contains("/tables/"));
+    let table = tables.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let length = fs::metadata(table).unwrap().len();
+    assert!(length > 40_000);
+    damage(table, How::Flip(length / 2));
+    let refused = refusal(folder.path());
+    let intact = refused.intact.unwrap();
+    assert!(refused.reason.contains("table"), "{refused}");
+    for attempt in 0..3 {
+        let open = if attempt == 0 { FjallStore::accept_loss } else { FjallStore::open };
+        let (store, recovered) = open(folder.path(), NAME, SMALL).unwrap();
+        // From the image on the journal may reach further than from its beginning.
+        assert!(recovered.end.offset >= intact.offset);
+        let found: Vec<_> = store.access().records(recovered.released.offset).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, all[recovered.released.offset.0 as usize..recovered.end.offset.0 as usize]);
+    }
+}
+
+#[test]
+fn what_follows_an_image_is_kept_when_what_precedes_it_is_lost() {
+    let folder = new_folder();
+    let (all, end) = journal(100);
+    let (mut store, _) = FjallStore::open(folder.path(), NAME, Options { segment: 10_000, ..SMALL }).unwrap();
+    for group in all.chunks(10) {
+        store.append(group).unwrap();
+        store.sync().unwrap();
+    }
+    let at = all[59].id.after();
+    store.access().write_image(at, &mut [vec![1]].into_iter()).unwrap();
+    drop(store);
+    // The first keyspace after that of the cells is the first segment.
+    fs::remove_dir_all(folder.path().join("fjall/keyspaces/2")).unwrap();
+    assert_eq!(refusal(folder.path()).intact, Some(Position::ORIGIN));
+    for attempt in 0..2 {
+        let open = if attempt == 0 { FjallStore::accept_loss } else { FjallStore::open };
+        let (store, recovered) = open(folder.path(), NAME, SMALL).unwrap();
+        assert_eq!((recovered.released, recovered.end, recovered.image.unwrap().at), (at, end, at));
+        let found: Vec<_> = store.access().records(at.offset).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, all[60..]);
+    }
+}
+
+#[test]
+fn a_database_that_does_not_open_leaves_the_newest_image() {
+    let folder = new_folder();
+    let all = prepare(folder.path(), SMALL);
+    fs::write(folder.path().join("fjall/version"), "what").unwrap();
+    assert_eq!(refusal(folder.path()).intact, None);
+    let at = all[IMAGE as usize - 1].id.after();
+    let (mut store, recovered) = FjallStore::accept_loss(folder.path(), NAME, SMALL).unwrap();
+    assert_eq!((recovered.released, recovered.end, recovered.image.unwrap().at), (at, at, at));
+    assert!(recovered.notes.iter().any(|note| note.contains("cells are empty")), "{:?}", recovered.notes);
+    let (more, end) = records(at, 9, 10);
+    store.append(&more).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    assert_eq!(FjallStore::open(folder.path(), NAME, SMALL).unwrap().1.end, end);
+
+    // Without an image nothing is left to accept.
+    fs::write(folder.path().join("fjall/version"), "what").unwrap();
+    fs::remove_dir_all(folder.path().join("images")).unwrap();
+    assert!(matches!(FjallStore::accept_loss(folder.path(), NAME, SMALL).map(drop), Err(Error::Damaged(_))));
 }
