@@ -414,6 +414,9 @@ impl<'a> Evaluation<'a> {
             self.charge(length)?;
             return Ok(Value::List(a.iter().chain(b.iter()).cloned().collect()));
         }
+        if *left == Value::Missing || *right == Value::Missing {
+            return Err(Failure::Missing);
+        }
         let (a, b) = (to_text(left)?, to_text(right)?);
         if a.len() + b.len() > MAX_TEXT {
             return Err(Problem::new(format!("The text is longer than {MAX_TEXT} bytes")).into());

@@ -14,6 +14,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
 /// Most numbers which `uniqueOrderId` tries.
@@ -371,6 +372,26 @@ impl Scope for UniqueOrderIdScope<'_> {
             }
             let message = format!("uniqueOrderId: all ids {format} from 1 to {MAX_UNIQUE_TRIES} are used");
             Err(Problem::new(message).into())
+        })
+    }
+}
+
+/// The subagents of an agent: `subagentIds()`, or those of a bundle: `subagentIds(bundle)`.
+pub struct SubagentIdsScope<'a> {
+    /// The ids, of the bundle if one is given.
+    pub ids: &'a dyn Fn(Option<&str>) -> Checked<Vec<Name>>,
+}
+
+impl Scope for SubagentIdsScope<'_> {
+    fn call(&self, call: &Call<'_>, evaluation: &mut Evaluation<'_>) -> Option<Result<Value, Failure>> {
+        (call.name() == "subagentIds").then(|| {
+            call.accept(1, &["subagentBundleId"])?;
+            let ids = match call.argument(0, "subagentBundleId") {
+                Some(_) => (self.ids)(Some(&call.text(0, "subagentBundleId", evaluation)?))?,
+                None => (self.ids)(None)?,
+            };
+            evaluation.charge(ids.len())?;
+            Ok(Value::list(ids.into_iter().map(Value::String)))
         })
     }
 }

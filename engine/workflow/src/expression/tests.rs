@@ -129,6 +129,7 @@ fn missing_propagates() {
         "missing < 1",
         "'a' >= missing",
         "missing ++ 'a'",
+        "[1] ++ missing",
         "!missing",
         "-missing",
         "missing && true",

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::expression::scope::{
-    ArgumentScope, EnvScope, HistoryScope, JobResourceScope, LazyScope, NowScope, ScheduledScope, Scopes, SymbolScope,
-    UniqueOrderIdScope,
+    ArgumentScope, EnvScope, HistoryScope, JobResourceScope, LazyScope, NowScope, ScheduledScope, Scopes,
+    SubagentIdsScope, SymbolScope, UniqueOrderIdScope,
 };
 use crate::schedule::TimeZone;
 use crate::time::{Duration, Timestamp};
@@ -180,5 +180,23 @@ fn unique_order_ids() {
     check(
         &UniqueOrderIdScope { exists: &|_| true },
         &[("uniqueOrderId('%d')", Err("uniqueOrderId: all ids %d from 1 to 100000 are used"))],
+    );
+}
+
+#[test]
+fn subagents() {
+    let ids = |bundle: Option<&str>| match bundle {
+        None => Ok(["A".into(), "B".into()].into()),
+        Some("BUNDLE") => Ok(["B".into()].into()),
+        Some(other) => Err(unknown_key("SubagentBundleId", other)),
+    };
+    check(
+        &SubagentIdsScope { ids: &ids },
+        &[
+            ("subagentIds()", Ok(Value::list(["A".into(), "B".into()]))),
+            ("subagentIds('BUNDLE')", Ok(Value::list(["B".into()]))),
+            ("subagentIds('X')", Err("Unknown SubagentBundleId: X")),
+            ("subagentIds(missing)", Ok(Value::Missing)),
+        ],
     );
 }
