@@ -198,10 +198,10 @@ fn number(letter: char, count: usize) -> Result<Item, String> {
 fn leave_digits_to_followers(items: &mut [Item]) {
     for i in 1..items.len() {
         let (before, after) = items.split_at_mut(i);
-        if let (Some(Item::Number(_, least, most)), Some(Item::Number(..))) = (before.last_mut(), after.first()) {
-            if *most < YEAR_DIGITS {
-                *most = *least;
-            }
+        if let (Some(Item::Number(_, least, most)), Some(Item::Number(..))) = (before.last_mut(), after.first())
+            && *most < YEAR_DIGITS
+        {
+            *most = *least;
         }
     }
 }
