@@ -4,11 +4,5 @@
 //! folds events in. The cost of an operation does not depend on the number of orders.
 
 pub mod board;
-mod item_text;
-pub mod job_queue;
 pub mod lock;
 mod order_queue;
-pub mod order_watch;
-pub mod plan;
-pub mod subagent;
-pub mod throttle;
