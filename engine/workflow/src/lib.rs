@@ -14,6 +14,7 @@ pub mod model;
 pub mod position;
 pub mod problem;
 pub mod schedule;
+pub mod state;
 pub mod text;
 pub mod time;
 pub mod transition;
