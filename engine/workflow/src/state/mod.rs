@@ -4,5 +4,7 @@
 //! folds events in. The cost of an operation does not depend on the number of orders.
 
 pub mod board;
+mod item_text;
 pub mod lock;
 mod order_queue;
+pub mod plan;
