@@ -35,11 +35,11 @@
 //!
 //! # The parts
 //!
-//! - [`fjall`]: the store of production, on the database of that name, in a folder.
+//! - [`mod@fjall`]: the store of production, on the database of that name, in a folder.
 //! - [`simulated`]: a deterministic disk for the simulator, which can crash, tear, stall, fill up and rot.
 //! - [`writer`]: group commit on a thread of its own.
 //! - [`recover`]: the rules by which what is found is accepted, cut or refused; the same for all stores.
-//! - [`bench`]: measures the journal against the bare disk.
+//! - [`mod@bench`]: measures the journal against the bare disk.
 
 use baton_protocol::record::{Offset, Position, Record};
 use std::collections::BTreeMap;

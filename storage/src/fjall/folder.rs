@@ -76,7 +76,7 @@ impl Folder {
         // ever confirmed.
         let database = folder.database();
         if exists(&database)? {
-            if !MarkFile::is_pristine(path) {
+            if MarkFile::is_used(path) != Some(false) {
                 return Err(Error::NotAJournal { folder: path.to_owned(), marker: MARKER });
             }
             fs::remove_dir_all(&database).map_err(io_error("removing", &database))?;
@@ -144,8 +144,7 @@ fn refuse_strangers(path: &Path) -> Result<(), Error> {
             return Err(Error::NotAJournal { folder: path.to_owned(), marker: MARKER });
         }
     }
-    let mark = path.join(MarkFile::NAME);
-    if exists(&mark)? && !MarkFile::is_pristine(path) {
+    if MarkFile::is_used(path) == Some(true) {
         return Err(Error::NotAJournal { folder: path.to_owned(), marker: MARKER });
     }
     Ok(())

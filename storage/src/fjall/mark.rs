@@ -91,11 +91,11 @@ impl MarkFile {
         Ok(Some(Self { file, path, instance, sequence, next, mark, settled: false }))
     }
 
-    /// Whether the folder has a mark, and it says that nothing was ever confirmed.
-    pub(super) fn is_pristine(folder: &Path) -> bool {
-        let Ok(file) = File::open(folder.join(Self::NAME)) else { return false };
-        let slots: Vec<_> = (0..SLOTS).filter_map(|slot| read(&file, slot)).collect();
-        slots.iter().all(|slot| slot.mark.confirmed == Position::ORIGIN && slot.mark.cells == 0)
+    /// Whether the mark in the folder says that something was confirmed. None when there is no readable mark.
+    pub(super) fn is_used(folder: &Path) -> Option<bool> {
+        let file = File::open(folder.join(Self::NAME)).ok()?;
+        let newest = (0..SLOTS).filter_map(|slot| read(&file, slot)).max_by_key(|slot| slot.sequence)?;
+        Some(newest.mark.confirmed != Position::ORIGIN || newest.mark.cells > 0)
     }
 
     /// The mark.
@@ -195,12 +195,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let reopen = || MarkFile::open(folder.path(), 7).unwrap();
         let mut marks = MarkFile::create(folder.path(), 7).unwrap();
-        assert!(MarkFile::is_pristine(folder.path()));
+        assert_eq!(MarkFile::is_used(folder.path()), Some(false));
         marks.set(mark(1)).unwrap();
         marks.note(mark(2)).unwrap();
         marks.note(mark(3)).unwrap();
         assert_eq!(reopen().unwrap().mark(), mark(3));
-        assert!(!MarkFile::is_pristine(folder.path()));
+        assert_eq!(MarkFile::is_used(folder.path()), Some(true));
         assert!(MarkFile::open(folder.path(), 8).unwrap().is_none(), "of another instance");
 
         marks.file.write_all_at(&[1], NOTES * PAGE + 40).unwrap();
@@ -212,6 +212,7 @@ mod tests {
             marks.file.write_all_at(&[9], slot * PAGE).unwrap();
         }
         assert!(reopen().is_none());
+        assert_eq!(MarkFile::is_used(folder.path()), None);
     }
 
     #[test]

@@ -99,8 +99,12 @@ fn an_interrupted_creation_is_repeated() {
     store.sync().unwrap();
     drop(store);
     fs::remove_file(folder.path().join("baton-journal")).unwrap();
-    let error = FjallStore::open(folder.path(), NAME, SMALL).map(drop).unwrap_err();
-    assert!(matches!(error, Error::NotAJournal { .. }), "a used folder is never taken for a new one: {error}");
+    for _ in 0..2 {
+        let error = FjallStore::open(folder.path(), NAME, SMALL).map(drop).unwrap_err();
+        assert!(matches!(error, Error::NotAJournal { .. }), "a used folder is never taken for a new one: {error}");
+        assert!(folder.path().join("fjall/version").exists());
+        fs::write(folder.path().join("mark"), [0; 100]).unwrap();
+    }
 }
 
 #[test]
