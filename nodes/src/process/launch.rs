@@ -143,6 +143,7 @@ pub(super) fn reason(error: &io::Error, file: &Path, working_directory: Option<&
         io::ErrorKind::NotFound => "no such program",
         io::ErrorKind::PermissionDenied => "not executable for this user",
         io::ErrorKind::ArgumentListTooLong => "arguments and environment are too large",
+        io::ErrorKind::WouldBlock => "too many processes for this user or container",
         io::ErrorKind::ExecutableFileBusy => "somebody is still writing the file",
         io::ErrorKind::InvalidInput => "an argument or a variable contains a NUL byte",
         _ => "the system refuses",

@@ -37,9 +37,9 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::process::{WaitOptions, set_child_subreaper, wait};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use self::registry::Registry;
+use self::registry::{Registry, Ticket};
 use self::sweep::Sweeper;
-use super::wire::{Report, Request};
+use super::wire::{LaunchRequest, ProcessId, Report, Request};
 
 /// The number of threads that read requests. One more than the program has launches in flight.
 pub(super) const STARTERS: usize = super::connection::STARTS_IN_FLIGHT + 1;
@@ -106,10 +106,14 @@ fn serve(work_directory: &Path) -> io::Result<()> {
         let (requests, registry, sweeper) = (Arc::clone(&requests), Arc::clone(&registry), Arc::clone(&sweeper));
         let closed = closed.clone();
         start("starter").spawn(move || {
-            while let Some((request, outputs)) = next_request(&requests) {
-                carry_out(&registry, &sweeper, request, outputs);
+            while let Some(work) = next_work(&requests, &registry) {
+                carry_out(&registry, &sweeper, work);
             }
             let _ = closed.send(());
+            // Children belong to the thread that started them. If it ended, they would be moved while we look for them.
+            loop {
+                thread::park();
+            }
         })?;
     }
     let _ = await_close.recv();
@@ -117,21 +121,35 @@ fn serve(work_directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The next request. The lock is free again while the request is being carried out.
-fn next_request(requests: &Mutex<Requests>) -> Option<(Request, Option<[OwnedFd; 2]>)> {
-    requests.lock().unwrap_or_else(PoisonError::into_inner).next()
+/// A request that has been taken over.
+enum Work {
+    Launch(Ticket, Box<LaunchRequest>, [OwnedFd; 2]),
+    Terminate(ProcessId),
+    Kill(ProcessId),
 }
 
-fn carry_out(registry: &Registry, sweeper: &Sweeper, request: Request, outputs: Option<[OwnedFd; 2]>) {
-    match (request, outputs) {
-        (Request::Launch(launch), Some([stdout, stderr])) => {
-            let ticket = registry.begin();
+/// The next request. The lock is free again while it is being carried out; but a launch is registered before, so that
+/// nobody sees the end of the requests and takes the guard for idle meanwhile.
+fn next_work(requests: &Mutex<Requests>, registry: &Registry) -> Option<Work> {
+    let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(match requests.next()? {
+        Request::Launch(launch) => {
+            let outputs = requests.outputs()?;
+            Work::Launch(registry.begin(), launch, outputs)
+        }
+        Request::Terminate(id) => Work::Terminate(id),
+        Request::Kill(id) => Work::Kill(id),
+    })
+}
+
+fn carry_out(registry: &Registry, sweeper: &Sweeper, work: Work) {
+    match work {
+        Work::Launch(ticket, launch, [stdout, stderr]) => {
             let result = spawn::spawn(&launch, stdout, stderr);
             registry.finish(ticket, launch.id, result);
         }
-        (Request::Launch(launch), None) => registry.report(Report::Failed(launch.id, Errno::BADF.raw_os_error())),
-        (Request::Terminate(id), _) => registry.terminate(id),
-        (Request::Kill(id), _) => {
+        Work::Terminate(id) => registry.terminate(id),
+        Work::Kill(id) => {
             registry.kill(id);
             sweeper.condemn(id);
         }
@@ -166,15 +184,16 @@ fn end(registry: &Registry) {
     loop {
         registry.kill_all();
         // What a killed process leaves behind becomes our child, so our children are all there is to look for.
-        let children = tree::own_children();
-        for child in &children {
-            tree::kill(*child);
+        for child in tree::own_children() {
+            tree::kill(child);
         }
-        if children.is_empty() && registry.is_idle() {
-            return;
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => registry.ended(pid, status),
+            Err(Errno::CHILD) if registry.is_idle() => return,
+            Ok(None) | Err(_) => {}
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+        pause = (pause * 2).min(Duration::from_millis(10));
     }
 }
 
@@ -191,22 +210,23 @@ impl Requests {
         Self { socket, bytes: Vec::new(), descriptors: VecDeque::new() }
     }
 
-    /// The next request, with the two descriptors if it is a launch. `None`: the program is gone or talks nonsense.
-    fn next(&mut self) -> Option<(Request, Option<[OwnedFd; 2]>)> {
+    /// The next request. `None`: the program is gone or talks nonsense.
+    fn next(&mut self) -> Option<Request> {
         loop {
             if let Some((request, length)) = Request::decode(&self.bytes).ok()? {
                 self.bytes.drain(..length);
                 if self.bytes.is_empty() {
                     self.bytes.shrink_to(READ_SIZE);
                 }
-                let outputs = match request {
-                    Request::Launch(_) => self.descriptors.pop_front().zip(self.descriptors.pop_front()),
-                    _ => None,
-                };
-                return Some((request, outputs.map(|(stdout, stderr)| [stdout, stderr])));
+                return Some(request);
             }
             self.read()?;
         }
+    }
+
+    /// The write ends that came along with the launch just read.
+    fn outputs(&mut self) -> Option<[OwnedFd; 2]> {
+        Some([self.descriptors.pop_front()?, self.descriptors.pop_front()?])
     }
 
     fn read(&mut self) -> Option<()> {

@@ -202,3 +202,67 @@ fn report_of_end(id: ProcessId, status: WaitStatus) -> Report {
         None => Report::Exited(id, status.exit_status().unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+
+    use rustix::process::{WaitOptions, waitpid};
+
+    use super::super::super::wire::REPORT;
+    use super::*;
+
+    fn registry() -> (Registry, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (Registry::new(ours.into()), theirs)
+    }
+
+    fn reports(stream: &mut UnixStream) -> Vec<Report> {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        bytes.as_chunks::<REPORT>().0.iter().map(|bytes| Report::decode(*bytes).unwrap()).collect()
+    }
+
+    /// A process that has ended with 7.
+    fn ended_process() -> (Pid, WaitStatus) {
+        #[expect(clippy::zombie_processes, reason = "waited for in the line below")]
+        let child = Command::new("/bin/sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn end_that_comes_before_the_start_is_reported_after_it() {
+        let (registry, mut stream) = registry();
+        let (pid, status) = ended_process();
+        let other = registry.begin();
+        let ticket = registry.begin();
+        registry.ended(pid, status);
+        registry.finish(other, 2, Err(Errno::NOENT.into()));
+        assert_eq!(reports(&mut stream), [Report::Failed(2, 2)]);
+        registry.finish(ticket, 1, Ok(pid));
+        assert_eq!(reports(&mut stream), [Report::Started(1, pid.as_raw_pid()), Report::Exited(1, 7)]);
+        assert!(registry.is_idle());
+        assert!(registry.lock().unclaimed.is_empty());
+    }
+
+    #[test]
+    fn end_of_a_stranger_is_not_that_of_a_process_with_the_same_number() {
+        let (registry, mut stream) = registry();
+        let (pid, status) = ended_process();
+        let hanging = registry.begin();
+        registry.ended(pid, status);
+        let ticket = registry.begin();
+        registry.finish(ticket, 1, Ok(pid));
+        assert_eq!(reports(&mut stream), [Report::Started(1, pid.as_raw_pid())]);
+        assert!(!registry.is_idle());
+        registry.ended(pid, status);
+        assert_eq!(reports(&mut stream), [Report::Exited(1, 7)]);
+        registry.finish(hanging, 2, Err(Errno::NOENT.into()));
+        assert!(registry.is_idle());
+        assert!(registry.lock().unclaimed.is_empty());
+    }
+}
