@@ -7,6 +7,7 @@
 //!
 //! A missing value is no failure: it propagates through most operations (see [`evaluation`]).
 
+use crate::decimal::Decimal;
 use crate::problem::Checked;
 use crate::value::{Name, Value};
 use alloc::collections::BTreeSet;
@@ -40,7 +41,7 @@ use scope::Scope;
 
 /// How deep an expression may be nested, counting operators, brackets and calls within each other. A chain of operators
 /// of the same precedence counts once, however long it is.
-pub const MAX_NESTING: usize = 100;
+pub const MAX_NESTING: usize = 30;
 
 /// Longest source text of an expression, in bytes.
 pub const MAX_SOURCE_LENGTH: usize = 1024 * 1024;
@@ -254,6 +255,11 @@ impl Expression {
     /// The value in this scope, which must be a boolean.
     pub fn eval_to_boolean(&self, scope: &dyn Scope) -> Checked<bool> {
         conversion::required_boolean(&self.eval(scope)?)
+    }
+
+    /// The value in this scope, which must be a number, such as a number of seconds.
+    pub fn eval_to_number(&self, scope: &dyn Scope) -> Checked<Decimal> {
+        conversion::required_number(self.eval(scope)?)
     }
 
     /// An expression which just has this value: missing, a boolean, number or text. Lists and objects become

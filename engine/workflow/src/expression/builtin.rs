@@ -75,12 +75,24 @@ impl Builtin {
 
     /// The value for as many operands as the arity allows. All are evaluated first: a problem in one of them counts more
     /// than another one being missing.
+    #[inline(never)]
     pub(super) fn apply(self, operands: &[Expression], evaluation: &mut Evaluation<'_>) -> Result<Value, Failure> {
         let mut values = Vec::with_capacity(operands.len());
         for operand in operands {
             values.push(evaluation.eval(operand)?);
         }
-        match (self, values.as_slice()) {
+        self.compute(&values, operands, evaluation)
+    }
+
+    /// Apart from the evaluation of the operands, to keep that small on the stack.
+    #[inline(never)]
+    fn compute(
+        self,
+        values: &[Value],
+        operands: &[Expression],
+        evaluation: &mut Evaluation<'_>,
+    ) -> Result<Value, Failure> {
+        match (self, values) {
             (Self::ToNumber, [value]) => Ok(Value::Number(to_number(value)?)),
             (Self::ToBoolean, [value]) => Ok(Value::Boolean(to_boolean(value)?)),
             (Self::MkString, [value]) => make_string(value, evaluation),

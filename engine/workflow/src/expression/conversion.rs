@@ -121,6 +121,13 @@ pub(super) fn required_boolean(value: &Value) -> Checked<bool> {
     }
 }
 
+pub(super) fn required_number(value: Value) -> Checked<Decimal> {
+    match value {
+        Value::Number(number) => Ok(number),
+        _ => Err(unexpected_type("Number", &value)),
+    }
+}
+
 pub(super) fn required_string(value: Value) -> Checked<Arc<str>> {
     to_text(&value).map_err(|failure| match failure {
         Failure::Missing => unexpected_type("String", &value),

@@ -23,7 +23,7 @@ use core::cmp::Ordering;
 pub const MAX_EFFORT: u32 = 5_000_000;
 
 /// How deep evaluations may nest, also where one named value is computed from another one.
-pub const MAX_DEPTH: usize = 200;
+pub const MAX_DEPTH: usize = 100;
 
 /// Longest text which an operation may yield, in bytes.
 pub const MAX_TEXT: usize = 1024 * 1024;
@@ -85,6 +85,7 @@ impl<'a> Evaluation<'a> {
             return Err(Problem::new(format!("The evaluation is nested deeper than {MAX_DEPTH} levels")));
         }
         self.budget.depth += 1;
+        // What evaluates operands is not inlined: one frame of everything would make deep expressions overflow the stack.
         let result = self.node(&expression.0.syntax);
         self.budget.depth -= 1;
         match result {
@@ -154,11 +155,13 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    #[inline(never)]
     fn list(&mut self, elements: &[Expression]) -> Result<Value, Failure> {
         let values = elements.iter().map(|element| self.eval(element)).collect::<Checked<Vec<Value>>>()?;
         self.nestable(Value::List(values.into()))
     }
 
+    #[inline(never)]
     fn object(&mut self, fields: &[(Name, Expression)]) -> Result<Value, Failure> {
         let fields = fields.iter().map(|(name, value)| Ok((name.clone(), self.eval(value)?)));
         let fields = fields.collect::<Checked<Fields>>()?;
@@ -166,6 +169,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The value, if not nested too deep.
+    #[inline(never)]
     fn nestable(&mut self, value: Value) -> Result<Value, Failure> {
         self.check_nesting(&value, 0)?;
         Ok(value)
@@ -188,6 +192,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    #[inline(never)]
     fn interpolation(&mut self, parts: &[Expression]) -> Result<Value, Failure> {
         let mut text = String::new();
         for part in parts {
@@ -197,11 +202,13 @@ impl<'a> Evaluation<'a> {
         self.text(text)
     }
 
+    #[inline(never)]
     fn named_value(&mut self, name: &str) -> Result<Value, Failure> {
         let found = self.scope.named_value(name, self);
         Ok(found.unwrap_or_else(|| Err(no_such_value(name)))?)
     }
 
+    #[inline(never)]
     fn variable(&mut self, name: &Expression, origin: &Origin, default: Option<&Expression>) -> Result<Value, Failure> {
         let name = to_text(&self.eval(name)?)?;
         let found = match origin {
@@ -211,12 +218,14 @@ impl<'a> Evaluation<'a> {
         self.found_or_default(&name, found, default)
     }
 
+    #[inline(never)]
     fn argument(&mut self, name: &Expression, default: Option<&Expression>) -> Result<Value, Failure> {
         let name = to_text(&self.eval(name)?)?;
         let found = self.scope.argument(&name, self);
         self.found_or_default(&name, found, default)
     }
 
+    #[inline(never)]
     fn found_or_default(
         &mut self,
         name: &str,
@@ -230,6 +239,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    #[inline(never)]
     fn job_resource(&mut self, path: &str, variable: Option<&str>) -> Result<Value, Failure> {
         let found = self.scope.job_resource(path, variable, self);
         Ok(found.unwrap_or_else(|| {
@@ -238,6 +248,7 @@ impl<'a> Evaluation<'a> {
         })?)
     }
 
+    #[inline(never)]
     fn call(&mut self, call: &Call<'_>) -> Result<Value, Failure> {
         if let Some(result) = self.scope.call(call, self) {
             return result;
@@ -262,6 +273,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    #[inline(never)]
     fn selection(&mut self, base: &Expression, steps: &[Step]) -> Result<Value, Failure> {
         let mut value = self.eval(base)?;
         for step in steps {
@@ -276,6 +288,7 @@ impl<'a> Evaluation<'a> {
         Ok(value)
     }
 
+    #[inline(never)]
     fn conditional(&mut self, cases: &[(Expression, Expression)], otherwise: &Expression) -> Result<Value, Failure> {
         for (condition, result) in cases {
             if as_boolean(&self.eval(condition)?)? {
@@ -285,6 +298,7 @@ impl<'a> Evaluation<'a> {
         Ok(self.eval(otherwise)?)
     }
 
+    #[inline(never)]
     fn chain(&mut self, first: &Expression, rest: &[(Operator, Expression)]) -> Result<Value, Failure> {
         if let Some((Operator::OrElse, _)) = rest.first() {
             return self.first_present(first, rest);
@@ -300,6 +314,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The first value that is neither missing nor a problem; else the last one.
+    #[inline(never)]
     fn first_present(&mut self, first: &Expression, rest: &[(Operator, Expression)]) -> Result<Value, Failure> {
         let mut result = self.eval(first);
         for (_, fallback) in rest {
@@ -311,6 +326,7 @@ impl<'a> Evaluation<'a> {
         Ok(result?)
     }
 
+    #[inline(never)]
     fn binary(&mut self, left: &Value, operator: Operator, right: &Expression) -> Result<Value, Failure> {
         match operator {
             Operator::And if !as_boolean(left)? => return Ok(Value::Boolean(false)),
@@ -318,27 +334,39 @@ impl<'a> Evaluation<'a> {
             _ => {}
         }
         let value = self.eval(right)?;
+        self.combine(left, operator, &value, right.as_pattern())
+    }
+
+    #[inline(never)]
+    fn combine(
+        &mut self,
+        left: &Value,
+        operator: Operator,
+        right: &Value,
+        pattern: Option<&Pattern>,
+    ) -> Result<Value, Failure> {
         match operator {
-            Operator::And | Operator::Or => Ok(Value::Boolean(as_boolean(&value)?)),
-            Operator::Equal => Ok(Value::Boolean(self.equal(left, &value)?)),
-            Operator::NotEqual => Ok(Value::Boolean(!self.equal(left, &value)?)),
-            Operator::In => self.contains(left, &value),
-            Operator::Matches => self.matches(left, &value, right.as_pattern()),
-            Operator::Less => self.compare(left, &value, Ordering::is_lt),
-            Operator::LessOrEqual => self.compare(left, &value, Ordering::is_le),
-            Operator::Greater => self.compare(left, &value, Ordering::is_gt),
-            Operator::GreaterOrEqual => self.compare(left, &value, Ordering::is_ge),
-            Operator::Concat => self.concat(left, &value),
-            Operator::Add => calculate(as_number(left)?.checked_add(as_number(&value)?)),
-            Operator::Subtract => calculate(as_number(left)?.checked_sub(as_number(&value)?)),
-            Operator::Multiply => calculate(as_number(left)?.checked_mul(as_number(&value)?)),
-            Operator::Divide => calculate(as_number(left)?.checked_div(as_number(&value)?)),
+            Operator::And | Operator::Or => Ok(Value::Boolean(as_boolean(right)?)),
+            Operator::Equal => Ok(Value::Boolean(self.equal(left, right)?)),
+            Operator::NotEqual => Ok(Value::Boolean(!self.equal(left, right)?)),
+            Operator::In => self.contains(left, right),
+            Operator::Matches => self.matches(left, right, pattern),
+            Operator::Less => self.compare(left, right, Ordering::is_lt),
+            Operator::LessOrEqual => self.compare(left, right, Ordering::is_le),
+            Operator::Greater => self.compare(left, right, Ordering::is_gt),
+            Operator::GreaterOrEqual => self.compare(left, right, Ordering::is_ge),
+            Operator::Concat => self.concat(left, right),
+            Operator::Add => calculate(as_number(left)?.checked_add(as_number(right)?)),
+            Operator::Subtract => calculate(as_number(left)?.checked_sub(as_number(right)?)),
+            Operator::Multiply => calculate(as_number(left)?.checked_mul(as_number(right)?)),
+            Operator::Divide => calculate(as_number(left)?.checked_div(as_number(right)?)),
             // Chains of `?` do not come here, see `first_present`.
-            Operator::OrElse => Ok(if *left == Value::Missing { value } else { left.clone() }),
+            Operator::OrElse => Ok(if *left == Value::Missing { right.clone() } else { left.clone() }),
         }
     }
 
     /// Compares like `==` of Rust does, but accounts for the effort.
+    #[inline(never)]
     fn equal(&mut self, left: &Value, right: &Value) -> Checked<bool> {
         self.charge(1)?;
         match (left, right) {
@@ -368,6 +396,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    #[inline(never)]
     fn contains(&mut self, element: &Value, list: &Value) -> Result<Value, Failure> {
         for candidate in as_list(list)?.iter() {
             if self.equal(element, candidate)? {
@@ -377,6 +406,7 @@ impl<'a> Evaluation<'a> {
         Ok(Value::Boolean(false))
     }
 
+    #[inline(never)]
     fn matches(&mut self, text: &Value, source: &Value, pattern: Option<&Pattern>) -> Result<Value, Failure> {
         let text = if *text == Value::Missing { "".into() } else { to_text(text)? };
         let source = to_text(source)?;
@@ -388,6 +418,7 @@ impl<'a> Evaluation<'a> {
         Ok(Value::Boolean(matches))
     }
 
+    #[inline(never)]
     fn compare(&mut self, left: &Value, right: &Value, accept: fn(Ordering) -> bool) -> Result<Value, Failure> {
         let ordering = match (left, right) {
             (Value::Missing, _) | (_, Value::Missing) => return Err(Failure::Missing),
@@ -405,6 +436,7 @@ impl<'a> Evaluation<'a> {
         Ok(Value::Boolean(accept(ordering)))
     }
 
+    #[inline(never)]
     fn concat(&mut self, left: &Value, right: &Value) -> Result<Value, Failure> {
         if let (Value::List(a), Value::List(b)) = (left, right) {
             let length = a.len() + b.len();
@@ -425,18 +457,22 @@ impl<'a> Evaluation<'a> {
     }
 }
 
+#[inline(never)]
 fn no_such_value(name: &str) -> Problem {
     Problem::new(format!("No such named value: {name}"))
 }
 
+#[inline(never)]
 fn calculate(result: Result<crate::decimal::Decimal, crate::decimal::ArithmeticError>) -> Result<Value, Failure> {
     Ok(Value::Number(result.map_err(arithmetic)?))
 }
 
+#[inline(never)]
 fn field(value: &Value, name: &str) -> Result<Value, Failure> {
     as_object(value)?.get(name).cloned().ok_or_else(|| super::scope::unknown_key("object field", name).into())
 }
 
+#[inline(never)]
 fn element(list: &Value, index: &Value) -> Result<Value, Failure> {
     let values = as_list(list)?;
     let index = as_integer(index)?;

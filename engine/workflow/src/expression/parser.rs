@@ -167,32 +167,35 @@ impl Parser<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn expression(&mut self) -> Checked<Expression> {
-        self.nested(|parser| {
-            if !parser.word("if")? {
-                return parser.operators(Precedence::Word);
+        self.nested(|parser| if parser.word("if")? { parser.conditional() } else { parser.operators(Precedence::Word) })
+    }
+
+    /// Reads what follows an `if`.
+    #[inline(never)]
+    fn conditional(&mut self) -> Checked<Expression> {
+        let mut cases = Vec::new();
+        loop {
+            let condition = self.operators(Precedence::Word)?;
+            self.expect_word("then")?;
+            let result = self.expression()?;
+            self.expect_word("else")?;
+            cases.push((condition, result));
+            if !self.word("if")? {
+                break;
             }
-            let mut cases = Vec::new();
-            loop {
-                let condition = parser.operators(Precedence::Word)?;
-                parser.expect_word("then")?;
-                let result = parser.expression()?;
-                parser.expect_word("else")?;
-                cases.push((condition, result));
-                if !parser.word("if")? {
-                    break;
-                }
-            }
-            let mut otherwise = parser.operators(Precedence::Word)?;
-            if let Syntax::If { cases: more, otherwise: last } = &otherwise.0.syntax {
-                cases.extend_from_slice(more);
-                otherwise = last.clone();
-            }
-            Ok(Expression::new(Syntax::If { cases, otherwise }))
-        })
+        }
+        let mut otherwise = self.operators(Precedence::Word)?;
+        if let Syntax::If { cases: more, otherwise: last } = &otherwise.0.syntax {
+            cases.extend_from_slice(more);
+            otherwise = last.clone();
+        }
+        Ok(Expression::new(Syntax::If { cases, otherwise }))
     }
 
     /// Reads operands with operators that bind at least as strongly as `minimum`.
+    #[inline(never)]
     fn operators(&mut self, minimum: Precedence) -> Checked<Expression> {
         let mut left = self.prefixed()?;
         while let Some(operator) = self.operator(|o| o.precedence() >= minimum)? {
@@ -212,6 +215,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
+    #[inline(never)]
     fn prefixed(&mut self) -> Checked<Expression> {
         let negation = self.cursor.rest().strip_prefix('-').is_some_and(|rest| !rest.starts_with(is_digit));
         if self.symbol("!")? {
@@ -224,6 +228,7 @@ impl Parser<'_> {
     }
 
     /// Reads `a ? b?`.
+    #[inline(never)]
     fn with_fallbacks(&mut self) -> Checked<Expression> {
         let first = self.selection()?;
         let mut rest = Vec::new();
@@ -243,6 +248,7 @@ impl Parser<'_> {
             || rest.starts_with(is_identifier_start) && !INFIX_WORDS.contains(&word) && word != "if"
     }
 
+    #[inline(never)]
     fn selection(&mut self) -> Checked<Expression> {
         let base = self.factor()?;
         let mut steps = Vec::new();
@@ -267,39 +273,50 @@ impl Parser<'_> {
         })
     }
 
+    #[inline(never)]
     fn factor(&mut self) -> Checked<Expression> {
         match self.cursor.peek() {
-            Some('(') => {
-                self.expect("(")?;
-                let inner = self.expression()?;
-                self.expect(")")?;
-                Ok(inner)
-            }
-            Some('[') => {
-                self.expect("[")?;
-                let mut elements = Vec::new();
-                while !self.token("]")? {
-                    if !elements.is_empty() {
-                        self.expect(",")?;
-                    }
-                    elements.push(self.expression()?);
-                }
-                Ok(Expression::new(Syntax::List(elements)))
-            }
+            Some('(') => self.bracketed(),
+            Some('[') => self.list(),
             Some('{') => self.object(),
             Some('\'') => self.single_quoted(),
             Some('"') => self.double_quoted(),
-            Some('$') => {
-                let value = self.dollar()?;
-                self.space()?;
-                Ok(value)
-            }
+            Some('$') => self.dollar_and_space(),
             Some('+' | '-' | '0'..='9') => self.number(),
             Some(c) if c == '`' || is_identifier_start(c) => self.named(),
             Some(_) | None => Err(self.unexpected("an expression")),
         }
     }
 
+    #[inline(never)]
+    fn bracketed(&mut self) -> Checked<Expression> {
+        self.expect("(")?;
+        let inner = self.expression()?;
+        self.expect(")")?;
+        Ok(inner)
+    }
+
+    #[inline(never)]
+    fn list(&mut self) -> Checked<Expression> {
+        self.expect("[")?;
+        let mut elements = Vec::new();
+        while !self.token("]")? {
+            if !elements.is_empty() {
+                self.expect(",")?;
+            }
+            elements.push(self.expression()?);
+        }
+        Ok(Expression::new(Syntax::List(elements)))
+    }
+
+    #[inline(never)]
+    fn dollar_and_space(&mut self) -> Checked<Expression> {
+        let value = self.dollar()?;
+        self.space()?;
+        Ok(value)
+    }
+
+    #[inline(never)]
     fn object(&mut self) -> Checked<Expression> {
         self.expect("{")?;
         let mut fields: Vec<(Name, Expression)> = Vec::new();
@@ -322,6 +339,7 @@ impl Parser<'_> {
     }
 
     /// Reads what begins with a name: a constant, a call, a symbol or a JobResource.
+    #[inline(never)]
     fn named(&mut self) -> Checked<Expression> {
         let before = self.cursor.clone();
         if self.cursor.skip("JobResource:") {
@@ -351,6 +369,7 @@ impl Parser<'_> {
         }
     }
 
+    #[inline(never)]
     fn job_resource(&mut self) -> Checked<Expression> {
         let start = self.cursor.position();
         loop {
@@ -376,6 +395,7 @@ impl Parser<'_> {
         Ok(Expression::new(Syntax::JobResource { path, variable }))
     }
 
+    #[inline(never)]
     fn builtin(&mut self, before: &Cursor<'_>, builtin: Builtin) -> Checked<Expression> {
         let mut operands = Vec::new();
         for argument in self.arguments()? {
@@ -395,6 +415,7 @@ impl Parser<'_> {
         Ok(Expression::new(Syntax::Builtin(builtin, operands)))
     }
 
+    #[inline(never)]
     fn arguments(&mut self) -> Checked<Vec<Argument>> {
         let mut arguments = Vec::new();
         self.expect("(")?;
@@ -409,6 +430,7 @@ impl Parser<'_> {
     }
 
     /// Reads `name=`, if it follows.
+    #[inline(never)]
     fn keyword(&mut self) -> Checked<Option<Name>> {
         let start = self.cursor.position();
         if self.cursor.peek().is_some_and(|c| is_identifier_start(c) || c == '`') {
@@ -422,6 +444,7 @@ impl Parser<'_> {
     }
 
     /// Reads the arguments of `variable` or `argument`.
+    #[inline(never)]
     fn variable(&mut self, function: &str) -> Checked<Expression> {
         let (mut name, mut default, mut origin) = (None, None, Origin::Any);
         let is_variable = function == "variable";
@@ -463,6 +486,7 @@ impl Parser<'_> {
     }
 
     /// Reads a name or constant text.
+    #[inline(never)]
     fn literal_name(&mut self, what: &str) -> Checked<Name> {
         if self.cursor.rest().starts_with(['\'', '"'])
             && let before = self.cursor.clone()

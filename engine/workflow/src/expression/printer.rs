@@ -56,6 +56,7 @@ struct Printer {
 
 impl Printer {
     /// Prints in brackets, if the expression binds weaker than `minimum`.
+    #[inline(never)]
     fn expression(&mut self, expression: &Expression, minimum: Precedence) {
         if precedence(&expression.0.syntax) < minimum {
             self.in_brackets(expression);
@@ -70,6 +71,7 @@ impl Printer {
         self.out.push(')');
     }
 
+    #[inline(never)]
     fn syntax(&mut self, syntax: &Syntax) {
         match syntax {
             Syntax::Constant(value) => self.constant(value),
@@ -119,6 +121,7 @@ impl Printer {
         }
     }
 
+    #[inline(never)]
     fn constant(&mut self, value: &Value) {
         match value {
             Value::Boolean(value) => self.out.push_str(if *value { "true" } else { "false" }),
@@ -129,6 +132,7 @@ impl Printer {
         }
     }
 
+    #[inline(never)]
     fn list(&mut self, open: char, elements: &[Expression], close: char) {
         self.out.push(open);
         for (i, element) in elements.iter().enumerate() {
@@ -144,6 +148,7 @@ impl Printer {
         }
     }
 
+    #[inline(never)]
     fn named_value(&mut self, name: &str) {
         self.out.push('$');
         if is_number(name) {
@@ -153,6 +158,7 @@ impl Printer {
         }
     }
 
+    #[inline(never)]
     fn interpolation(&mut self, parts: &[Expression]) {
         self.out.push('"');
         for (i, part) in parts.iter().enumerate() {
@@ -179,6 +185,7 @@ impl Printer {
         self.out.push('"');
     }
 
+    #[inline(never)]
     fn variable(&mut self, function: &str, name: &Expression, origin: &Origin, default: Option<&Expression>) {
         self.out.push_str(function);
         self.out.push('(');
@@ -195,6 +202,7 @@ impl Printer {
         self.out.push(')');
     }
 
+    #[inline(never)]
     fn call(&mut self, name: &str, arguments: Option<&[Argument]>) {
         let must_quote = arguments.is_some() && is_reserved(name);
         self.out.push_str(&if must_quote { backticked(name) } else { quoted_name(name) });
@@ -215,6 +223,7 @@ impl Printer {
     }
 
     /// Prints what follows an operator symbol directly.
+    #[inline(never)]
     fn argument(&mut self, value: &Expression) {
         let start = self.out.len();
         self.expression(value, Precedence::If);
@@ -223,6 +232,7 @@ impl Printer {
         }
     }
 
+    #[inline(never)]
     fn selection(&mut self, base: &Expression, steps: &[Step]) {
         match (&base.0.syntax, steps.first()) {
             // What follows would be taken for a part of the number, of the path or for the arguments of a call.
@@ -242,6 +252,7 @@ impl Printer {
         }
     }
 
+    #[inline(never)]
     fn prefixed(&mut self, operator: char, operand: &Expression) {
         self.out.push(operator);
         let start = self.out.len();
@@ -252,6 +263,7 @@ impl Printer {
         }
     }
 
+    #[inline(never)]
     fn chain(&mut self, first: &Expression, rest: &[(Operator, Expression)]) {
         let Some((operator, _)) = rest.first() else { return self.expression(first, Precedence::Factor) };
         let level = operator.precedence();

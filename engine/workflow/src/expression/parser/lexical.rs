@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 impl Parser<'_> {
+    #[inline(never)]
     pub(super) fn number(&mut self) -> Checked<Expression> {
         let before = self.cursor.clone();
         let sign = if self.cursor.skip("-") { "-" } else { "" };
@@ -28,6 +29,7 @@ impl Parser<'_> {
         Ok(constant(Value::Number(number)))
     }
 
+    #[inline(never)]
     pub(super) fn single_quoted(&mut self) -> Checked<Expression> {
         let before = self.cursor.clone();
         let quotes = self.cursor.take_while(|c| c == '\'');
@@ -41,6 +43,7 @@ impl Parser<'_> {
         Ok(constant(Value::String(text.replace('\r', "").into())))
     }
 
+    #[inline(never)]
     pub(super) fn double_quoted(&mut self) -> Checked<Expression> {
         let before = self.cursor.clone();
         self.cursor.skip("\"");
@@ -86,6 +89,7 @@ impl Parser<'_> {
     }
 
     /// Reads `$name`, `$1`, `${name.field}` or `$(expression)`, but no white space after it.
+    #[inline(never)]
     pub(super) fn interpolated_part(&mut self) -> Checked<Expression> {
         if !self.cursor.rest().starts_with("$(") {
             return self.dollar();
@@ -98,6 +102,7 @@ impl Parser<'_> {
     }
 
     /// Reads `$name`, `$1` or `${name.field}`, but no white space after it.
+    #[inline(never)]
     pub(super) fn dollar(&mut self) -> Checked<Expression> {
         self.cursor.expect("$")?;
         let digits = self.cursor.take_while(is_digit);
@@ -124,6 +129,7 @@ impl Parser<'_> {
     }
 
     /// Reads a name, but no white space after it.
+    #[inline(never)]
     pub(super) fn bare_identifier(&mut self, what: &str) -> Checked<Name> {
         let before = self.cursor.clone();
         if !self.cursor.skip("`") {

@@ -88,12 +88,12 @@ fn lazy_values() {
 
 #[test]
 fn lazy_values_are_evaluated_once() {
-    let expressions: Vec<(Name, Expression)> = (0..60)
+    let expressions: Vec<(Name, Expression)> = (0..30)
         .map(|i| (format!("v{i}").into(), parse(&format!("$v{0} + $v{0}", i + 1))))
-        .chain([("v60".into(), parse("1"))])
+        .chain([("v30".into(), parse("1"))])
         .collect();
     let value = parse("$v0").eval(&LazyScope::new(&expressions, None));
-    assert_eq!(value, Ok((1_i64 << 60).into()));
+    assert_eq!(value, Ok((1_i64 << 30).into()));
 }
 
 #[test]
