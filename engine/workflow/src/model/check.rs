@@ -2,11 +2,13 @@
 
 use super::instruction::{Instruction, Statement};
 use super::workflow::{Block, Workflow};
+use crate::flow::branches;
 use crate::id::{JobName, Label};
+use crate::position::{BranchId, BranchPath, Position, Segment};
 use crate::problem::{Checked, Problem};
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Display;
@@ -34,23 +36,6 @@ pub fn refuse_duplicates(counts: BTreeMap<String, usize>) -> Checked<()> {
         Ok(())
     } else {
         Err(Problem::new(format!("Unexpected duplicates: {}", duplicates.join(", "))))
-    }
-}
-
-/// The blocks of an instruction, each with whether it is the catch block of a Try.
-fn blocks(instruction: &Instruction) -> Vec<&Block> {
-    match instruction {
-        Instruction::If { if_thens, else_block } => if_thens.iter().map(|i| &i.then).chain(else_block).collect(),
-        Instruction::Try { try_block, catch_block, .. } => Vec::from([try_block, catch_block]),
-        Instruction::Fork { branches, .. } => branches.iter().map(|b| &b.workflow).collect(),
-        Instruction::ForkList { workflow: block, .. }
-        | Instruction::Lock { locked_workflow: block, .. }
-        | Instruction::ConsumeNotices { subworkflow: block, .. }
-        | Instruction::Options { block, .. }
-        | Instruction::Cycle { cycle_workflow: block, .. }
-        | Instruction::AdmissionTime { block, .. }
-        | Instruction::StickySubagent { subworkflow: block, .. } => Vec::from([block]),
-        _ => Vec::new(),
     }
 }
 
@@ -123,22 +108,39 @@ fn contains_retry(block: &Block) -> bool {
 /// # Errors
 /// All problems combined.
 pub(super) fn workflow(workflow: &Workflow) -> Checked<()> {
-    let mut check = WorkflowCheck { jobs: Vec::new(), labels: BTreeMap::new(), has_cycle: false, problems: Vec::new() };
+    let mut check = WorkflowCheck {
+        at: BranchPath::default(),
+        jobs: Vec::new(),
+        labels: BTreeMap::new(),
+        has_cycle: false,
+        problems: Vec::new(),
+    };
     let jobs: Vec<&JobName> = workflow.jobs.keys().collect();
     for job in workflow.jobs.values() {
         check.job(job);
     }
     check.jobs.push(jobs);
     check.block(&workflow.instructions, Surroundings::default());
-    if check.has_cycle && workflow.calendar_path.is_none() {
-        check.problems.push(Problem::new("Cycle instruction requires calendarPath"));
-    }
-    for (label, count) in check.labels {
-        if count > 1 {
-            check.problems.push(Problem::new(format!("Duplicate label '{label}' in the workflow: {count} times")));
+    for (label, positions) in check.labels {
+        if let Some(problem) = duplicate_label(label, &positions) {
+            check.problems.push(problem);
         }
     }
+    // What a Cycle needs is only worth saying when it stands right.
+    if check.problems.is_empty() && check.has_cycle && workflow.calendar_path.is_none() {
+        check.problems.push(Problem::new("Cycle instruction requires calendarPath"));
+    }
     Problem::combine(check.problems).map_or(Ok(()), Err)
+}
+
+fn duplicate_label(label: &Label, positions: &[Position]) -> Option<Problem> {
+    let [first, second, ..] = positions else { return None };
+    let shown = positions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Some(Problem::new(if first.block == second.block {
+        format!("Duplicate labels in one block: '{label}' at positions {shown}")
+    } else {
+        format!("Label '{label}' is duplicated at positions {shown}")
+    }))
 }
 
 #[derive(Clone, Copy, Default)]
@@ -148,9 +150,11 @@ struct Surroundings {
 }
 
 struct WorkflowCheck<'a> {
+    /// The block being checked.
+    at: BranchPath,
     /// Names of the known jobs, outermost block first.
     jobs: Vec<Vec<&'a JobName>>,
-    labels: BTreeMap<&'a Label, usize>,
+    labels: BTreeMap<&'a Label, Vec<Position>>,
     has_cycle: bool,
     problems: Vec<Problem>,
 }
@@ -158,24 +162,26 @@ struct WorkflowCheck<'a> {
 impl<'a> WorkflowCheck<'a> {
     /// Recursion is bounded by the nesting limit of documents.
     fn block(&mut self, statements: &'a [Statement], around: Surroundings) {
-        for statement in statements {
+        for (nr, statement) in (0..).zip(statements) {
             if let Some(label) = &statement.label {
-                *self.labels.entry(label).or_default() += 1;
+                self.labels.entry(label).or_default().push(self.at.position(nr));
             }
-            self.instruction(&statement.instruction, around);
+            self.instruction(nr, &statement.instruction, around);
         }
     }
 
-    fn nested(&mut self, block: &'a Block, around: Surroundings) {
+    fn nested(&mut self, nr: u32, branch: BranchId, block: &'a Block, around: Surroundings) {
+        self.at.0.push(Segment { nr, branch });
         self.jobs.push(block.jobs.keys().collect());
         for job in block.jobs.values() {
             self.job(job);
         }
         self.block(&block.instructions, around);
         self.jobs.pop();
+        self.at.0.pop();
     }
 
-    fn instruction(&mut self, instruction: &'a Instruction, around: Surroundings) {
+    fn instruction(&mut self, nr: u32, instruction: &'a Instruction, around: Surroundings) {
         match instruction {
             Instruction::ExecuteNamed { job_name, .. } => {
                 if !self.jobs.iter().any(|jobs| jobs.contains(&job_name)) {
@@ -187,24 +193,21 @@ impl<'a> WorkflowCheck<'a> {
                 self.problems.push(Problem::new("Statement 'retry' is only allowed in a catch block"));
             }
             Instruction::Break if !around.in_cycle => {
-                self.problems.push(Problem::new("Statement 'break' is only allowed in a cycle block"));
-            }
-            Instruction::Try { try_block, catch_block, .. } => {
-                self.nested(try_block, around);
-                self.nested(catch_block, Surroundings { in_catch: true, ..around });
-                return;
+                let at = self.at.position(nr);
+                self.problems.push(Problem::new(format!("Break instruction at {at} without Cycle")));
             }
             Instruction::Cycle { .. } => self.has_cycle = true,
             _ => {}
         }
-        let inner = match instruction {
-            Instruction::If { .. } => around,
-            Instruction::Fork { .. } | Instruction::ForkList { .. } => Surroundings::default(),
-            Instruction::Cycle { .. } => Surroundings { in_catch: false, in_cycle: true },
-            _ => Surroundings { in_catch: false, ..around },
-        };
-        for block in blocks(instruction) {
-            self.nested(block, inner);
+        for (branch, block) in branches(instruction) {
+            let inner = match &branch {
+                BranchId::Then(_) | BranchId::Else | BranchId::Try(_) => around,
+                BranchId::Catch(_) => Surroundings { in_catch: true, ..around },
+                BranchId::Fork(_) | BranchId::ForkList => Surroundings::default(),
+                BranchId::Cycle(_) => Surroundings { in_catch: false, in_cycle: true },
+                _ => Surroundings { in_catch: false, ..around },
+            };
+            self.nested(nr, branch, block, inner);
         }
     }
 
@@ -222,5 +225,50 @@ impl<'a> WorkflowCheck<'a> {
             }
             _ => self.problems.push(Problem::new("subagentBundleIdExpr must give a name (a string)")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::json::from_text;
+    use crate::model::workflow::Workflow;
+    use alloc::format;
+    use alloc::string::String;
+
+    /// The problem of a workflow of these instructions, without its place in the text.
+    fn problem_of(instructions: &str) -> String {
+        let workflow = format!(r#"{{"path": "W", "instructions": [{instructions}]}}"#);
+        match from_text::<Workflow>(&workflow) {
+            Ok(_) => String::new(),
+            Err(problem) => problem.message.split_once(": ").unwrap().1.into(),
+        }
+    }
+
+    #[test]
+    fn labels_are_unique() {
+        let labelled = |label| format!(r#"{{"TYPE": "Stop", "label": "{label}"}}"#);
+        let lock = r#"{"TYPE": "Options", "block": {"instructions": [{"TYPE": "Stop", "label": "A"}]}}"#;
+        assert_eq!(problem_of(&format!("{}, {}", labelled("A"), labelled("B"))), "");
+        assert_eq!(
+            problem_of(&format!("{}, {lock}", labelled("A"))),
+            "Label 'A' is duplicated at positions 0, 1/options:0"
+        );
+        assert_eq!(
+            problem_of(&format!("{}, {}", labelled("A"), labelled("A"))),
+            "Duplicate labels in one block: 'A' at positions 0, 1"
+        );
+    }
+
+    #[test]
+    fn break_and_retry_stand_in_their_blocks() {
+        assert_eq!(problem_of(r#"{"TYPE": "Break"}"#), "Break instruction at 0 without Cycle");
+        let in_catch = |instruction: &str| {
+            format!(r#"{{"TYPE": "Try", "try": {{"instructions": []}}, "catch": {{"instructions": [{instruction}]}}}}"#)
+        };
+        let retry = r#"{"TYPE": "Retry"}"#;
+        assert_eq!(problem_of(&in_catch(retry)), "");
+        assert_eq!(problem_of(&in_catch(&in_catch(retry))), "");
+        let hidden = format!(r#"{{"TYPE": "Options", "block": {{"instructions": [{retry}]}}}}"#);
+        assert_eq!(problem_of(&in_catch(&hidden)), "Statement 'retry' is only allowed in a catch block");
     }
 }

@@ -126,18 +126,29 @@ impl Json for ReturnCodeMeaning {
     }
 }
 
+/// An integer, or a range.
+fn range(doc: &Doc<'_>) -> Option<(i32, i32)> {
+    match &doc.node.kind {
+        NodeKind::List(nodes) => match nodes.as_slice() {
+            [from, to] => {
+                let (from, to) = (i32::read(&doc.element(0, from))?, i32::read(&doc.element(1, to))?);
+                if from > to { doc.fail(Problem::new("a range begins with its smaller end")) } else { Some((from, to)) }
+            }
+            _ => doc.expected("a range: [from, to]"),
+        },
+        _ => i32::read(doc).map(|code| (code, code)),
+    }
+}
+
 impl Json for RangeSet {
-    /// A list of integers, or a text like `0,4..8`.
+    /// A list of integers and of ranges (`[from, to]`), or a text like `0,4..8`.
     fn read(doc: &Doc<'_>) -> Option<Self> {
         match &doc.node.kind {
             NodeKind::String(text) => match text.parse() {
                 Ok(set) => Some(set),
                 Err(problem) => doc.fail(problem),
             },
-            _ => {
-                let codes: Vec<i32> = Vec::read(doc)?;
-                Some(Self::of(codes.into_iter().map(|code| (code, code))))
-            }
+            _ => doc.list(range).map(Self::of),
         }
     }
 

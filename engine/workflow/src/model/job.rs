@@ -3,12 +3,14 @@
 use crate::expression::Expression;
 use crate::expression::command_line::CommandLine;
 use crate::id::{AgentPath, JobName, JobResourcePath, WorkflowId};
+use crate::json::schema::{self, Schemas};
+use crate::json::{Doc, Json};
 use crate::position::{BranchPath, Position};
 use crate::problem::{Checked, Problem};
 use crate::schedule::AdmissionTimeScheme;
 use crate::text::return_code::ReturnCodeMeaning;
 use crate::time::Duration;
-use crate::value::{Fields, Name};
+use crate::value::{Fields, Name, Value};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -191,4 +193,66 @@ pub enum JobKey {
         /// The instruction, normalized.
         position: Position,
     },
+}
+
+impl Json for JobKey {
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        let object = doc.object()?;
+        let workflow_id = object.required("workflowId", &[]);
+        let key = if doc.node.get("jobName").is_some() {
+            let block = object.optional("branchPath", &[], BranchPath::default);
+            let name = object.required("jobName", &[]);
+            Self::Named { workflow_id: workflow_id?, block: block?, name: name? }
+        } else {
+            let position = object.required("position", &[]);
+            Self::Anonymous { workflow_id: workflow_id?, position: position? }
+        };
+        object.warn_of_unknown();
+        Some(key)
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Self::Named { workflow_id, block, name } => Value::object([
+                ("workflowId", workflow_id.write()),
+                ("branchPath", block.write()),
+                ("jobName", name.write()),
+            ]),
+            Self::Anonymous { workflow_id, position } => {
+                Value::object([("workflowId", workflow_id.write()), ("position", position.write())])
+            }
+        }
+    }
+
+    fn schema(_: &mut Schemas) -> Value {
+        schema::of_type("object")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{from_text, to_text};
+
+    #[test]
+    fn job_keys_have_a_json_form() {
+        for text in [
+            r#"{"branchPath":[0,"then"],"jobName":"J","workflowId":{"path":"W","versionId":"1"}}"#,
+            r#"{"position":[1,"lock",2],"workflowId":{"path":"W","versionId":"1"}}"#,
+        ] {
+            let key: JobKey = from_text(text).unwrap();
+            assert_eq!(from_text::<JobKey>(&to_text(&key)).unwrap(), key);
+            assert_eq!(matches!(key, JobKey::Named { .. }), text.contains("jobName"));
+        }
+        assert!(from_text::<JobKey>(r#"{"workflowId":{"path":"W","versionId":"1"}}"#).is_err());
+    }
+
+    #[test]
+    fn return_codes_may_be_given_as_ranges() {
+        let meaning = |text| from_text::<ReturnCodeMeaning>(text);
+        assert_eq!(meaning(r#"{"success": [1, [3, 9]]}"#).unwrap(), meaning(r#"{"success": "1,3..9"}"#).unwrap());
+        for text in [r#"{"success": [[9, 3]]}"#, r#"{"success": [[1, 2, 3]]}"#, r#"{"success": [["a", "b"]]}"#] {
+            assert!(meaning(text).is_err(), "{text}");
+        }
+    }
 }

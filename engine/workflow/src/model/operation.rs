@@ -6,8 +6,7 @@ use crate::id::{AgentPath, VersionId, WorkflowId};
 use crate::problem::{Checked, Problem};
 use crate::value::Value;
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 crate::json_union! {
@@ -184,10 +183,7 @@ pub fn check_operations(operations: &[ItemOperation]) -> Checked<()> {
     match versions.as_slice() {
         [] if is_versioned => Err(Problem::new("Changing workflows requires an AddVersion operation")),
         [] | [_] => Ok(()),
-        [..] => Err(Problem::new(format!(
-            "Duplicate AddVersion: {}",
-            versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        ))),
+        [..] => Err(Problem::new("Duplicate AddVersion")),
     }
 }
 
