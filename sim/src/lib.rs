@@ -1,1 +1,5 @@
-//! Baton.
+//! The world in which Baton's machines are tested: simulated, reproducible from a seed; and the conformance runner.
+
+pub mod choice;
+pub mod conformance;
+pub mod trace;

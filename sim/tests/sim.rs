@@ -1,0 +1,3 @@
+//! Tests of the whole: everything here is one binary, because each costs a link.
+
+mod conformance;
