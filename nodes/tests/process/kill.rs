@@ -45,7 +45,7 @@ async fn sigkill_follows_when_sigterm_is_ignored() {
     killer.terminate(100 * SECOND);
     let outcome = finish(running).await;
     assert_eq!(outcome.ended.status, Status::Signaled(9));
-    assert!((450..1500).contains(&outcome.duration.as_millis()), "{:?}", outcome.duration);
+    assert!((450..5000).contains(&outcome.duration.as_millis()), "{:?}", outcome.duration);
     assert!(outcome.ended.return_values.unwrap().is_empty());
     await_no_process_with(&sleep, SECOND).await;
 }
@@ -64,7 +64,7 @@ async fn descendants_have_the_grace_time_after_the_main_process() {
     let outcome = finish(running).await;
     assert_eq!(outcome.ended.status, Status::Signaled(15));
     assert_eq!(outcome.stdout, "cleaned\n");
-    assert!((950..2000).contains(&outcome.duration.as_millis()), "{:?}", outcome.duration);
+    assert!((950..5000).contains(&outcome.duration.as_millis()), "{:?}", outcome.duration);
     await_no_process_with(&sleep, SECOND).await;
 }
 
@@ -100,7 +100,11 @@ async fn dropped_process_is_killed() {
 
     // Also when nobody awaits the start any more.
     let launch = fixture.launcher.launch(Launch::script(format!("exec sleep {sleep}")));
-    assert!(tokio::time::timeout(Duration::from_micros(10), launch).await.is_err());
+    tokio::select! {
+        biased;
+        _ = launch => panic!("cannot have been started at once"),
+        () = std::future::ready(()) => {}
+    }
     tokio::time::sleep(SECOND / 5).await;
     await_no_process_with(&sleep, SECOND).await;
 }
