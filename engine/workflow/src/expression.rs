@@ -252,6 +252,14 @@ impl Expression {
         conversion::required_string(self.eval(scope)?)
     }
 
+    /// The value in this scope, which must be a text, number or boolean, as text; `None` when it is missing.
+    pub fn eval_to_optional_string(&self, scope: &dyn Scope) -> Checked<Option<Arc<str>>> {
+        match self.eval(scope)? {
+            Value::Missing => Ok(None),
+            value => conversion::required_string(value).map(Some),
+        }
+    }
+
     /// The value in this scope, which must be a boolean.
     pub fn eval_to_boolean(&self, scope: &dyn Scope) -> Checked<bool> {
         conversion::required_boolean(&self.eval(scope)?)
