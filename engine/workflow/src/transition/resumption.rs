@@ -6,7 +6,6 @@ use crate::model::outcome::Outcome;
 use crate::position::Position;
 use crate::problem::{Checked, Problem};
 use alloc::format;
-use alloc::vec::Vec;
 
 /// How an order is resumed.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +86,7 @@ fn operated(history: &History, operations: &[HistoryOperation]) -> Checked<Histo
 }
 
 /// The latest outcome at this position.
-fn index_of(outcomes: &Vec<HistoricOutcome>, position: &Position) -> Checked<usize> {
+fn index_of(outcomes: &[HistoricOutcome], position: &Position) -> Checked<usize> {
     outcomes.iter().rposition(|historic| historic.position == *position).ok_or_else(|| {
         Problem::new(format!("Unknown position {position} in the history of the order: nothing came about there"))
     })
