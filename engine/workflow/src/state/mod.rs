@@ -8,3 +8,4 @@ mod item_text;
 pub mod lock;
 mod order_queue;
 pub mod plan;
+pub mod subagent;
