@@ -5,7 +5,9 @@
 
 pub mod board;
 mod item_text;
+pub mod job_queue;
 pub mod lock;
 mod order_queue;
 pub mod plan;
 pub mod subagent;
+pub mod throttle;
