@@ -18,7 +18,7 @@ use core::fmt;
 pub mod board;
 mod builtin;
 pub mod command_line;
-mod conversion;
+pub mod conversion;
 mod date_format;
 pub mod evaluation;
 pub mod function;

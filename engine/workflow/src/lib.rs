@@ -5,6 +5,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod command;
 pub mod decimal;
 pub mod expression;
 pub mod flow;
@@ -17,6 +18,7 @@ pub mod problem;
 pub mod schedule;
 pub mod scope;
 pub mod state;
+pub mod step;
 pub mod text;
 pub mod time;
 pub mod transition;

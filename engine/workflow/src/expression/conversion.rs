@@ -3,6 +3,7 @@
 use super::evaluation::Failure;
 use crate::decimal::{ArithmeticError, Decimal};
 use crate::problem::{Checked, Problem};
+use crate::time::Duration;
 use crate::value::{Fields, Value};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -133,6 +134,41 @@ pub(super) fn required_string(value: Value) -> Checked<Arc<str>> {
         Failure::Missing => unexpected_type("String", &value),
         Failure::Problem(problem) => problem,
     })
+}
+
+/// A value as text, for where a text is required: texts, numbers and booleans.
+///
+/// # Errors
+/// Missing values, lists and objects have no text.
+pub fn text_of(value: &Value) -> Checked<Arc<str>> {
+    to_text(value).map_err(|failure| required(failure, "String"))
+}
+
+/// A number of seconds, written as number or text; a missing value is zero.
+///
+/// # Errors
+/// What is no number, or too large for a duration.
+pub fn duration_of(value: &Value) -> Checked<Duration> {
+    if *value == Value::Missing {
+        return Ok(Duration::ZERO);
+    }
+    let seconds = to_number(value).map_err(|failure| required(failure, "Number"))?;
+    Duration::parse_seconds(&seconds.to_string()).map_err(|error| Problem::new(error.to_string()))
+}
+
+/// Any value as text for people.
+#[must_use]
+pub fn display_of(value: &Value) -> String {
+    let mut text = String::new();
+    append_any(&mut text, value, super::evaluation::MAX_TEXT);
+    text
+}
+
+fn required(failure: Failure, expected: &'static str) -> Problem {
+    match failure {
+        Failure::Missing => unexpected_type(expected, &Value::Missing),
+        Failure::Problem(problem) => problem,
+    }
 }
 
 /// Appends any value as text: missing as nothing, lists and objects with quoted texts inside. Stops when the text is longer

@@ -102,7 +102,7 @@ impl Order {
             OrderEvent::OrderLocksAcquired { .. } => detached && matches!(state, S::Ready | S::WaitingForLock),
             OrderEvent::OrderLocksQueued { .. } => detached && matches!(state, S::Ready),
             OrderEvent::OrderLocksReleased { .. } => {
-                detached && self.is_markable() && self.is_directly_in(|branch| *branch == BranchId::Lock)
+                detached && self.is_markable() && self.is_in(|branch| *branch == BranchId::Lock)
             }
             OrderEvent::OrderNoticeAnnounced { .. } => detached && matches!(state, S::Fresh),
             OrderEvent::OrderNoticePosted { .. }
@@ -112,14 +112,14 @@ impl Order {
                 detached && runs && matches!(state, S::Ready | S::ExpectingNotices { .. } | S::ExpectingNotice { .. })
             }
             OrderEvent::OrderNoticesConsumed { .. } => {
-                detached && self.is_markable() && self.is_directly_in(|branch| *branch == BranchId::ConsumeNotices)
+                detached && self.is_markable() && self.is_in(|branch| *branch == BranchId::ConsumeNotices)
             }
             OrderEvent::OrderStickySubagentEntered { .. } => stays && runs && matches!(state, S::Fresh | S::Ready),
             OrderEvent::OrderStickySubagentLeaved => {
                 stays
                     && self.is_markable()
                     && !self.sticky_subagents.is_empty()
-                    && self.is_directly_in(|branch| *branch == BranchId::StickySubagent)
+                    && self.is_in(|branch| *branch == BranchId::StickySubagent)
             }
             OrderEvent::OrderPrompted { .. } => detached && matches!(state, S::Ready),
             OrderEvent::OrderPromptAnswered => detached && matches!(state, S::Prompting { .. }),
@@ -133,7 +133,12 @@ impl Order {
                 stays
                     && runs
                     && matches!(state, S::Ready)
-                    && self.is_directly_in(|branch| matches!(branch, BranchId::Cycle(_)))
+                    && self
+                        .position()
+                        .block
+                        .0
+                        .last()
+                        .is_some_and(|segment| matches!(segment.branch, BranchId::Cycle(_)))
             }
             OrderEvent::OrderSleeping { cause, .. } => {
                 let is_throttled_again =
@@ -252,7 +257,7 @@ impl Order {
                 self.state = S::Ready;
             }
             OrderEvent::OrderLocksQueued { .. } => self.state = S::WaitingForLock,
-            OrderEvent::OrderLocksReleased { .. } => self.leave_block(),
+            OrderEvent::OrderLocksReleased { .. } => self.leave_block(|branch| *branch == BranchId::Lock),
             OrderEvent::OrderNoticesExpected { notice_ids } => {
                 self.state = S::ExpectingNotices { notice_ids: notice_ids.clone() };
             }
@@ -264,7 +269,7 @@ impl Order {
                 self.state = S::Ready;
             }
             OrderEvent::OrderNoticesConsumed { .. } => {
-                self.leave_block();
+                self.leave_block(|branch| *branch == BranchId::ConsumeNotices);
                 self.state = S::Ready;
             }
             OrderEvent::OrderStickySubagentEntered { agent_path, subagent_bundle_id } => {
@@ -279,7 +284,7 @@ impl Order {
                 );
             }
             OrderEvent::OrderStickySubagentLeaved => {
-                self.leave_block();
+                self.leave_block(|branch| *branch == BranchId::StickySubagent);
                 self.sticky_subagents.remove(0);
             }
             OrderEvent::OrderPrompted { question } => self.state = S::Prompting { question: question.clone() },
@@ -406,15 +411,36 @@ impl Order {
         self.move_to(self.position().first_of(branch));
     }
 
-    /// Moves behind the instruction in whose block the order is.
-    fn leave_block(&mut self) {
-        if let Some(parent) = self.position().parent() {
-            self.move_to(parent.next());
+    /// Moves behind the innermost instruction with such a branch.
+    fn leave_block(&mut self, is_branch: impl Fn(&BranchId) -> bool) {
+        if let Some(depth) = self.depth_of(is_branch) {
+            let mut block = self.position().block.0.clone();
+            let nr = block[depth].nr;
+            block.truncate(depth);
+            self.move_to(Position { block: crate::position::BranchPath(block), nr: nr + 1 });
         }
     }
 
-    fn is_directly_in(&self, is_branch: impl Fn(&BranchId) -> bool) -> bool {
-        self.position().block.0.last().is_some_and(|segment| is_branch(&segment.branch))
+    /// At which depth of its blocks the order is in such a branch. Looks through blocks which are left without an event.
+    fn depth_of(&self, is_branch: impl Fn(&BranchId) -> bool) -> Option<usize> {
+        for (depth, segment) in self.position().block.0.iter().enumerate().rev() {
+            match &segment.branch {
+                branch if is_branch(branch) => return Some(depth),
+                BranchId::Then(_)
+                | BranchId::Else
+                | BranchId::Try(_)
+                | BranchId::Catch(_)
+                | BranchId::Cycle(_)
+                | BranchId::Options
+                | BranchId::AdmissionTime => {}
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn is_in(&self, is_branch: impl Fn(&BranchId) -> bool) -> bool {
+        self.depth_of(is_branch).is_some()
     }
 
     fn drop_fresh_only_mark(&mut self) {

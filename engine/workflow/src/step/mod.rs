@@ -1,0 +1,189 @@
+//! What orders do by themselves: from the state to the events that follow from it.
+//!
+//! [`next_events`] decides and applies: each step of an order looks at the state and at the time, yields events, and these
+//! are folded into the state at once, until nothing is left to do. It runs once, on the active node; replay and the standby
+//! fold the recorded events only. A step which meets a problem is discarded as a whole, and the order fails.
+//!
+//! The same code runs at the controller and at an agent's director: each makes steps for the orders it has, and hands an
+//! order over (`OrderAttachable`, `OrderDetachable`) when the next thing is for the other.
+
+pub(crate) mod evaluation;
+mod failure;
+mod fork;
+mod go;
+mod instructions;
+mod leaving;
+mod mark;
+mod movement;
+pub(crate) mod notices;
+mod order_step;
+mod waiting;
+
+pub use mark::{Cancellation, Resumption, Suspension};
+pub use order_step::OrderStep;
+
+use crate::id::OrderId;
+use crate::model::event::Event;
+use crate::model::order_event::OrderEvent;
+use crate::problem::Problem;
+use crate::schedule::TimeZone;
+use crate::state::State;
+use crate::time::Timestamp;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+/// Most events which one call decides; more can only come from a workflow that runs in circles without waiting.
+pub const MAX_EVENTS: usize = 1_000_000;
+
+/// What a step depends on besides the state.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Now. The same within one decision.
+    pub now: Timestamp,
+    /// The environment of the node, for `env()`.
+    pub env: &'a BTreeMap<String, String>,
+    /// The zone of the node, in which `now()` is formatted when no other is given.
+    pub zone: &'a TimeZone,
+}
+
+/// Orders waiting for their next step: the highest priority first, then the earliest.
+#[derive(Default)]
+struct Queue {
+    waiting: BTreeMap<(Reverse<crate::decimal::Decimal>, u64), OrderId>,
+    known: BTreeSet<OrderId>,
+    count: u64,
+}
+
+impl Queue {
+    fn push(&mut self, state: &State, id: &OrderId) {
+        let Some(order) = state.order(id) else { return };
+        if self.known.insert(id.clone()) {
+            self.count += 1;
+            self.waiting.insert((Reverse(order.priority.clone()), self.count), id.clone());
+        }
+    }
+
+    fn remove(&mut self, id: &OrderId) {
+        if self.known.remove(id) {
+            self.waiting.retain(|_, waiting| waiting != id);
+        }
+    }
+
+    fn pop(&mut self) -> Option<OrderId> {
+        let (_, id) = self.waiting.pop_first()?;
+        self.known.remove(&id);
+        Some(id)
+    }
+}
+
+/// Makes all steps which these orders, and those they wake, can make now. The events are applied to the state and
+/// appended to `events`.
+pub fn next_events(
+    state: &mut State,
+    around: Surroundings<'_>,
+    orders: impl IntoIterator<Item = OrderId>,
+    events: &mut Vec<Event>,
+) {
+    carry_out(state, around, Vec::new(), orders, events);
+}
+
+/// Applies what has been decided, and makes all steps which follow from it. The events are appended to `events`.
+pub fn carry_out(
+    state: &mut State,
+    around: Surroundings<'_>,
+    decided: Vec<Event>,
+    orders: impl IntoIterator<Item = OrderId>,
+    events: &mut Vec<Event>,
+) {
+    let mut queue = Queue::default();
+    for event in decided {
+        take(state, around, event, &mut queue, events);
+    }
+    for id in orders {
+        queue.push(state, &id);
+    }
+    let limit = events.len() + MAX_EVENTS;
+    while let Some(id) = queue.pop() {
+        let Some(step) = OrderStep::of(state, around, &id) else { continue };
+        let decided = if events.len() > limit {
+            step.broken(Problem::new("The workflow runs in circles without waiting"))
+        } else {
+            step.next()
+        };
+        for event in decided {
+            take(state, around, event, &mut queue, events);
+        }
+    }
+}
+
+/// Applies an event with what follows from it at once, and queues the orders which it may let go on.
+fn take(state: &mut State, around: Surroundings<'_>, event: Event, queue: &mut Queue, events: &mut Vec<Event>) {
+    // Both must be asked before the event removes what they are about.
+    let woken = state.woken_by(&event);
+    let left = state.left_by(&event);
+    state.take(event, events);
+    if let Some(Event::Order(id, event)) = events.last() {
+        if continues(event) {
+            queue.push(state, id);
+        }
+        match event {
+            OrderEvent::OrderForked { children } => {
+                // The children come first.
+                queue.remove(id);
+                for child in children {
+                    queue.push(state, &child.order_id);
+                }
+                queue.push(state, id);
+            }
+            OrderEvent::OrderOrderAdded { order_id, .. } => queue.push(state, order_id),
+            _ => {}
+        }
+    }
+    for id in &woken {
+        queue.push(state, id);
+    }
+    if let Some((plan_id, workflow_id)) = left {
+        for event in state.plans().decide_after_order_deleted(&plan_id, state.notices(), around.now) {
+            state.take(event, events);
+        }
+        for event in crate::command::delete_outdated(state, &workflow_id) {
+            state.take(event, events);
+        }
+    }
+}
+
+/// Whether the order may have something to do after this event.
+fn continues(event: &OrderEvent) -> bool {
+    !matches!(
+        event,
+        OrderEvent::OrderAttachable { .. }
+            | OrderEvent::OrderDetachable
+            | OrderEvent::OrderCancellationMarked { .. }
+            | OrderEvent::OrderCancellationMarkedOnAgent
+            | OrderEvent::OrderSuspensionMarked { .. }
+            | OrderEvent::OrderSuspensionMarkedOnAgent
+            | OrderEvent::OrderResumptionMarked { .. }
+            | OrderEvent::OrderGoMarked { .. }
+            | OrderEvent::OrderDeletionMarked
+            | OrderEvent::OrderDeleted
+            | OrderEvent::OrderLocksQueued { .. }
+            | OrderEvent::OrderNoticeAnnounced { .. }
+            | OrderEvent::OrderNoticePosted { .. }
+            | OrderEvent::OrderNoticesExpected { .. }
+            | OrderEvent::OrderProcessingStarted { .. }
+            | OrderEvent::OrderPrompted { .. }
+            | OrderEvent::OrderSaid { .. }
+            | OrderEvent::OrderSleeping { .. }
+            | OrderEvent::OrderStdoutWritten { .. }
+            | OrderEvent::OrderStderrWritten { .. }
+            | OrderEvent::OrderStopped
+            | OrderEvent::OrderSuspended
+            | OrderEvent::OrderWaitingForAdmission { .. }
+            | OrderEvent::OrderTransferred { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests;
