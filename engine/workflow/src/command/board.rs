@@ -71,7 +71,9 @@ pub(super) fn global_to_plannable(
             Value::List(parts) => match &*parts {
                 [Value::String(plan_key), Value::String(notice_key)] => (plan_key.clone(), notice_key.clone()),
                 _ => {
-                    return Err(Problem::new("splitNoticeKey must give a list of two strings: plan key and notice key"));
+                    return Err(Problem::new(
+                        "splitNoticeKey must give a list of two strings: plan key and notice key",
+                    ));
                 }
             },
             _ => return Err(Problem::new("splitNoticeKey must give a list of two strings: plan key and notice key")),

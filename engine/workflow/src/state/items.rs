@@ -38,11 +38,11 @@ pub enum ItemAttachment {
 #[derive(Clone, Debug, Default)]
 pub struct Items {
     flows: BTreeMap<WorkflowId, Arc<Flow>>,
-    current: BTreeMap<WorkflowPath, WorkflowId>,
+    pub(super) current: BTreeMap<WorkflowPath, WorkflowId>,
     simple: BTreeMap<ItemKey, Item>,
     order_days: BTreeMap<CalendarPath, Arc<OrderDays>>,
-    attachments: BTreeMap<ItemKey, BTreeMap<AgentPath, ItemAttachment>>,
-    deletion_marked: BTreeSet<ItemKey>,
+    pub(super) attachments: BTreeMap<ItemKey, BTreeMap<AgentPath, ItemAttachment>>,
+    pub(super) deletion_marked: BTreeSet<ItemKey>,
     /// For each referenced item (workflows by path) the items which refer to it.
     referencing: BTreeMap<ItemKey, BTreeSet<ItemKey>>,
 }
@@ -291,7 +291,7 @@ impl Items {
         self.attachments.entry(key.clone()).or_default().insert(agent.clone(), attachment);
     }
 
-    fn put(&mut self, item: &Item) -> Checked<()> {
+    pub(super) fn put(&mut self, item: &Item) -> Checked<()> {
         let key = item.key();
         self.forget_references(&key);
         for referenced in references(item)? {

@@ -4,6 +4,7 @@
 //! folds events in. The cost of an operation does not depend on the number of orders.
 
 pub mod board;
+mod image;
 mod item_text;
 pub mod items;
 pub mod job_queue;
@@ -530,6 +531,10 @@ impl State {
         self.orders_by_flow.entry(order.workflow_position.workflow_id.clone()).or_default().insert(order.id.clone());
         self.orders.insert(order.id.clone(), Box::new(order));
         Ok(())
+    }
+
+    fn index(&mut self, order: &Order) {
+        self.orders_by_flow.entry(order.workflow_position.workflow_id.clone()).or_default().insert(order.id.clone());
     }
 
     fn remove(&mut self, id: &OrderId) {

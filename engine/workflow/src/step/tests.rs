@@ -27,7 +27,14 @@ impl Bench {
     fn command(&mut self, json: &str) {
         let command: Command = from_text(json).unwrap();
         let around = Surroundings { now: self.now, env: &self.env, zone: &self.zone };
+        let mut replayed = self.state.clone();
+        let known = self.events.len();
         execute(&mut self.state, around, &command, &mut self.events).unwrap();
+        for event in &self.events[known..] {
+            replayed.apply(event).unwrap();
+        }
+        assert_eq!(replayed, self.state, "replay leads to the same state");
+        assert_eq!(self.state.by_image().unwrap(), self.state, "an image keeps the state");
     }
 
     fn workflow(&mut self, instructions: &str) {
