@@ -52,6 +52,6 @@ impl Scope for IdentityScope<'_> {
                 return scheduled.call(call, evaluation);
             }
         };
-        call.is_plain().then(|| Ok(Value::String(symbol)))
+        call.is_plain().then_some(Ok(Value::String(symbol)))
     }
 }
