@@ -12,6 +12,7 @@ mod moving;
 pub use moving::{BoardMove, Moved};
 
 use crate::expression::board::Availability;
+use crate::expression::scope::unknown_key;
 use crate::id::{BoardPath, NoticeKey, OrderId, PlanKey, PlanSchemaId};
 use crate::json::Json as _;
 use crate::model::event::Event;
@@ -196,9 +197,7 @@ impl Notices {
         if self.places.get(notice_id).is_some_and(Place::is_posted) {
             return Ok(deleted(notice_id));
         }
-        let key = notice_id.to_string();
-        let arguments = [("type", "NoticeId".to_string()), ("key", key.clone())];
-        Err(Problem::coded("UnknownKey", arguments, format!("Unknown NoticeId: {key}")))
+        Err(unknown_key("NoticeId", &notice_id.to_string()))
     }
 
     /// When the next notice ends.

@@ -9,6 +9,7 @@
 
 use super::order_queue::OrderQueue;
 use crate::decimal::Decimal;
+use crate::expression::scope::unknown_key;
 use crate::id::{LockPath, OrderId};
 use crate::model::instruction::LockDemand;
 use crate::model::item::Lock;
@@ -16,7 +17,6 @@ use crate::problem::{Checked, Problem};
 use crate::value::Value;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -433,11 +433,7 @@ impl Locks {
     }
 
     fn checked(&self, path: &LockPath) -> Checked<&LockState> {
-        self.locks.get(path).ok_or_else(|| {
-            let key = format!("Lock:{path}");
-            let arguments = [("type", "LockPath".to_string()), ("key", key.clone())];
-            Problem::coded("UnknownKey", arguments, format!("Unknown LockPath: {key}"))
-        })
+        self.locks.get(path).ok_or_else(|| unknown_key("LockPath", &format!("Lock:{path}")))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod items;
 pub mod job_queue;
 pub mod lock;
 mod order_queue;
+pub mod order_watch;
 pub mod plan;
 pub mod subagent;
 pub mod throttle;

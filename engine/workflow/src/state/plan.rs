@@ -12,6 +12,7 @@ mod schema;
 pub use schema::{Plan, PlanSchemaState};
 
 use super::board::Notices;
+use crate::expression::scope::unknown_key;
 use crate::id::{OrderId, PlanKey, PlanSchemaId};
 use crate::model::event::Event;
 use crate::model::plan::{PlanEvent, PlanId, PlanSchema, PlanSchemaEvent, PlanStatus};
@@ -283,11 +284,7 @@ impl Plans {
     }
 
     fn checked_schema(&self, id: &PlanSchemaId) -> Checked<&PlanSchemaState> {
-        self.schemas.get(id).ok_or_else(|| {
-            let key = format!("PlanSchema:{id}");
-            let arguments = [("type", "PlanSchemaId".to_string()), ("key", key.clone())];
-            Problem::coded("UnknownKey", arguments, format!("Unknown PlanSchemaId: {key}"))
-        })
+        self.schemas.get(id).ok_or_else(|| unknown_key("PlanSchemaId", &format!("PlanSchema:{id}")))
     }
 }
 

@@ -11,6 +11,7 @@ mod selection;
 
 pub use selection::{Metering, SubagentSelection, SubagentTarget, SubagentWait};
 
+use crate::expression::scope::unknown_key;
 use crate::id::{OrderId, SubagentBundleId, SubagentId};
 use crate::json::Json as _;
 use crate::model::event::SubagentEvent;
@@ -19,7 +20,7 @@ use crate::problem::{Checked, Problem};
 use crate::value::{Name, Value};
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -266,7 +267,7 @@ impl Subagents {
             None => Ok(self.arrival.clone()),
             Some(id) => match self.bundles.get(id) {
                 Some(bundle) => Ok(bundle.item.subagent_to_priority.keys().cloned().collect()),
-                None => Err(unknown("SubagentBundleId", format!("SubagentBundle:{id}"))),
+                None => Err(unknown_key("SubagentBundleId", &format!("SubagentBundle:{id}"))),
             },
         }
     }
@@ -379,11 +380,6 @@ impl Subagents {
         }
         Ok(())
     }
-}
-
-fn unknown(kind: &'static str, key: String) -> Problem {
-    let message = format!("Unknown {kind}: {key}");
-    Problem::coded("UnknownKey", [("type", kind.to_string()), ("key", key)], message)
 }
 
 #[cfg(test)]

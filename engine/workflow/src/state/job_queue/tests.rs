@@ -161,5 +161,5 @@ fn parks_orders_by_what_they_wait_for() {
     couple(&mut subagents, "A");
     assert_eq!(next(&subagents), Some(("1".into(), "A".into())));
     assert_eq!(next(&subagents), Some(("3".into(), "A".into())));
-    assert_eq!(parking.contains(&order("3")), false);
+    assert!(!parking.contains(&order("3")));
 }

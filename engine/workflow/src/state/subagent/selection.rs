@@ -1,9 +1,9 @@
 //! The choice of a subagent for a process.
 
-use super::{SubagentState, Subagents, unknown};
+use super::{SubagentState, Subagents};
 use crate::decimal::Decimal;
 use crate::expression::evaluation::Evaluation;
-use crate::expression::scope::Scope;
+use crate::expression::scope::{Scope, unknown_key};
 use crate::id::{AgentPath, SubagentBundleId, SubagentId};
 use crate::model::item::Priority;
 use crate::model::order::StickySubagent;
@@ -79,7 +79,7 @@ impl Subagents {
         let Some(sticky) = sticky else { return Ok((self.named_target(name)?, false)) };
         match &sticky.stuck_subagent_id {
             Some(id) if self.subagents.contains_key(id) => Ok((SubagentTarget::One(id.clone()), false)),
-            Some(id) => Err(unknown("SubagentId", format!("Subagent:{id}"))),
+            Some(id) => Err(unknown_key("SubagentId", &format!("Subagent:{id}"))),
             None => {
                 let bundle_id = sticky.subagent_bundle_id.as_ref().map(SubagentBundleId::as_str);
                 Ok((self.named_target(name.or(bundle_id))?, true))
@@ -97,7 +97,7 @@ impl Subagents {
         }
         match self.subagents.get_key_value(name) {
             Some((id, _)) => Ok(SubagentTarget::One(id.clone())),
-            None => Err(unknown("SubagentId", format!("Subagent:{name}"))),
+            None => Err(unknown_key("SubagentId", &format!("Subagent:{name}"))),
         }
     }
 
