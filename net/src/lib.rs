@@ -1,1 +1,3 @@
-//! Baton.
+//! The network of a node: links between nodes.
+
+pub mod link;
