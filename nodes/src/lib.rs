@@ -2,4 +2,6 @@
 //!
 //! They are a library so that the daemons, the tests and the benchmarks use the very same code.
 
+pub mod cli;
 pub mod process;
+pub mod schema;

@@ -1,0 +1,160 @@
+//! The command line of `baton`: which sub-commands there are and what they take.
+//!
+//! Only reading the command line is done here; each sub-command has a module with a function `main` which gets its
+//! arguments and returns the exit status. Exit statuses are the same everywhere: 0 is success, 1 failure, 2 a call which
+//! makes no sense.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{process, schema};
+
+/// Workload automation: runs workflows of jobs.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a JSON Schema of workflows and other items, for editors.
+    Schema,
+    /// Watch over the processes of a `baton` process, and kill them when it ends.
+    #[command(name = process::GUARD_COMMAND, hide = true)]
+    Guard(GuardArguments),
+}
+
+/// `baton run`
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The workflow: a JSON or YAML file.
+    pub file: PathBuf,
+    /// A folder of further items: locks, boards, job resources, workflows …
+    #[arg(long, value_name = "DIR")]
+    pub items: Option<PathBuf>,
+    /// An argument of the order. The value is JSON, or else a text. Repeatable.
+    #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
+    pub arguments: Vec<(String, String)>,
+    /// The id of the order.
+    #[arg(long, value_name = "ID")]
+    pub order_id: Option<String>,
+    /// Where the journal is kept. Without it nothing is kept.
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+    /// Go on with the orders of the journal.
+    #[arg(long, requires = "journal")]
+    pub resume: bool,
+    /// Print events as JSON, one per line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `baton check`
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The documents; `-` is standard input. They are checked together, as one set of items.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How the documents are written. Else the file name tells, and if it does not, the text.
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// Whose names the documents use. Else the names themselves tell.
+    #[arg(long)]
+    pub dialect: Option<Dialect>,
+    /// Print the findings as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// YAML 1.2.
+    Yaml,
+}
+
+/// Whose names a document uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    /// Those of the controller.
+    Controller,
+    /// Those of the cockpit's inventory.
+    Inventory,
+}
+
+/// `baton journal`
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// List the segments of a journal.
+    Ls(JournalArguments),
+    /// Print the records of a journal as JSON, one per line.
+    Cat(JournalArguments),
+    /// Check a journal, and tell what is intact.
+    Verify(JournalArguments),
+    /// Accept that a damaged journal has lost its end, so that it can be opened again.
+    AcceptLoss(JournalArguments),
+}
+
+/// Which journal.
+#[derive(Debug, Args)]
+pub struct JournalArguments {
+    /// The folder of the journal.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
+/// `baton bench`
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to measure; all if none is named.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+struct GuardArguments {
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Does what the command line of this process says.
+pub fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Schema => schema::main(),
+        Command::Guard(GuardArguments { directory }) => process::guard_main(Path::new(&directory)),
+    }
+}
+
+fn argument(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_of_orders_have_a_name() {
+        assert_eq!(argument("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert!(argument("a").is_err());
+        assert!(argument("=a").is_err());
+    }
+}
