@@ -6,12 +6,14 @@
 mod add_order;
 mod board;
 mod control;
+mod files;
 mod items;
 mod orders;
 mod plan;
 mod transfer;
 
 pub use add_order::{add_external_order, add_order};
+pub use files::{file_events, file_of};
 pub use items::{after_detaching, delete_outdated};
 
 use crate::id::OrderId;

@@ -1,8 +1,8 @@
 //! States as bytes, for images: what is derived is left out and made again.
 
 use super::items::{ItemAttachment, Items};
-use super::{Locks, Notices, Plans, Side, State};
-use crate::id::{AgentPath, ControllerId, WorkflowId};
+use super::{FileWatchState, Locks, Notices, OrderWatches, Plans, Side, State, Throttle};
+use crate::id::{AgentPath, ControllerId, OrderWatchPath, WorkflowId};
 use crate::model::item::Item;
 use crate::model::key::ItemKey;
 use crate::model::order::Order;
@@ -22,6 +22,9 @@ struct StateRef<'s> {
     locks: &'s Locks,
     notices: &'s Notices,
     plans: &'s Plans,
+    watches: &'s OrderWatches,
+    found: &'s BTreeMap<OrderWatchPath, FileWatchState>,
+    throttle: &'s Throttle,
     orders: Vec<&'s Order>,
 }
 
@@ -33,22 +36,25 @@ struct StateImage {
     locks: Locks,
     notices: Notices,
     plans: Plans,
+    watches: OrderWatches,
+    found: BTreeMap<OrderWatchPath, FileWatchState>,
+    throttle: Throttle,
     orders: Vec<Order>,
 }
 
 impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let orders = self.orders().collect();
-        let Self { side, controller_id, items, locks, notices, plans, .. } = self;
-        StateRef { side, controller_id, items, locks, notices, plans, orders }.serialize(serializer)
+        let Self { side, controller_id, items, locks, notices, plans, watches, found, throttle, .. } = self;
+        StateRef { side, controller_id, items, locks, notices, plans, watches, found, throttle, orders }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for State {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let StateImage { side, controller_id, items, locks, notices, plans, orders } =
+        let StateImage { side, controller_id, items, locks, notices, plans, watches, found, throttle, orders } =
             StateImage::deserialize(deserializer)?;
-        let mut state = Self { items, locks, notices, plans, ..Self::new(side, controller_id) };
+        let mut state = Self { items, locks, notices, plans, watches, found, throttle, ..Self::new(side, controller_id) };
         for order in orders {
             state.index(&order);
             state.orders.insert(order.id.clone(), Box::new(order));

@@ -39,7 +39,9 @@ use alloc::vec::Vec;
 use board::Notices;
 use items::Items;
 use lock::{LockDecision, Locks};
+use order_watch::{FileWatchState, OrderWatches};
 use plan::Plans;
+use throttle::{Throttle, ThrottleDecision, ThrottleLimit};
 
 /// Whose state this is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -63,6 +65,11 @@ pub struct State {
     locks: Locks,
     notices: Notices,
     plans: Plans,
+    /// At the controller: what became of files.
+    watches: OrderWatches,
+    /// At an agent: the files which have been reported.
+    found: BTreeMap<crate::id::OrderWatchPath, FileWatchState>,
+    throttle: Throttle,
 }
 
 impl State {
@@ -88,6 +95,9 @@ impl State {
             locks: Locks::default(),
             notices: Notices::default(),
             plans: Plans::default(),
+            watches: OrderWatches::default(),
+            found: BTreeMap::new(),
+            throttle: Throttle::default(),
         }
     }
 
@@ -153,6 +163,23 @@ impl State {
     #[must_use]
     pub fn plans(&self) -> &Plans {
         &self.plans
+    }
+
+    /// What became of the files which were found, at the controller.
+    #[must_use]
+    pub fn watches(&self) -> &OrderWatches {
+        &self.watches
+    }
+
+    /// The file watches of an agent, with the files which have been reported.
+    pub fn file_watches(&self) -> impl Iterator<Item = &FileWatchState> {
+        self.found.values()
+    }
+
+    /// A file watch of an agent.
+    #[must_use]
+    pub fn file_watch(&self, path: &crate::id::OrderWatchPath) -> Option<&FileWatchState> {
+        self.found.get(path)
     }
 
     /// A workflow version.
@@ -301,11 +328,10 @@ impl State {
         orders
     }
 
-    /// Until when AddOrder instructions must wait; `None` if they need not.
+    /// Whether an AddOrder instruction may add an order now. `has_slept`: it has waited for that already.
     #[must_use]
-    pub fn add_order_throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let _ = now;
-        None
+    pub fn may_add_order(&self, has_slept: bool, now: Timestamp) -> ThrottleDecision {
+        self.throttle.decide(ThrottleLimit::DEFAULT, has_slept, now)
     }
 
     /// The plan and the workflow version which an order leaves with this event. Asked before it is applied.
@@ -381,7 +407,18 @@ impl State {
                 self.plans.apply_schema(id, event, &self.notices);
                 Ok(())
             }
-            Event::OrderWatch(..) | Event::Agent(..) | Event::Subagent(..) | Event::Node(_) => Ok(()),
+            Event::OrderWatch(path, event) => {
+                match &self.side {
+                    Side::Controller(_) => self.watches.apply(path, event),
+                    Side::Agent(_) => {
+                        if let Some(watch) = self.found.get_mut(path) {
+                            watch.apply(event);
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Event::Agent(..) | Event::Subagent(..) | Event::Node(_) => Ok(()),
         }
     }
 
@@ -395,6 +432,16 @@ impl State {
                 self.plans.put_schema(schema, &self.notices);
             }
             ItemEvent::ItemDeleted { key: ItemKey::PlanSchema(id) } => self.plans.delete_schema(id),
+            ItemEvent::ItemDeleted { key: ItemKey::OrderWatch(path) } => self.watches.delete(path),
+            ItemEvent::ItemAttachedToMe { item: Item::FileWatch(watch) } => match self.found.get_mut(&watch.path) {
+                Some(found) => found.apply_item(watch.clone()),
+                None => {
+                    self.found.insert(watch.path.clone(), FileWatchState::new(watch.clone(), []));
+                }
+            },
+            ItemEvent::ItemDetached { key: ItemKey::OrderWatch(path), .. } => {
+                self.found.remove(path);
+            }
             _ => {}
         }
         self.items.apply(event)
@@ -402,8 +449,17 @@ impl State {
 
     fn apply_order_event(&mut self, id: &OrderId, event: &OrderEvent) -> Checked<()> {
         if let Some(order) = Order::created_by(id, event) {
-            if let OrderEvent::OrderOrderAdded { .. } = event {
-                self.existing(id)?;
+            match event {
+                OrderEvent::OrderOrderAdded { speed_record, .. } => {
+                    self.existing(id)?;
+                    if let Some(record) = speed_record {
+                        self.throttle.apply_added(ThrottleLimit::DEFAULT, record);
+                    }
+                }
+                OrderEvent::OrderAdded { external_order_key: Some(key), .. } => {
+                    self.watches.apply_order_added(key, id);
+                }
+                _ => {}
             }
             return self.insert(order);
         }
@@ -414,7 +470,11 @@ impl State {
                 return Ok(());
             }
             OrderEvent::OrderDeleted => {
-                self.existing(id)?.apply(event)?;
+                let order = self.existing(id)?;
+                order.apply(event)?;
+                if let Some(key) = order.external_order.as_ref().map(crate::model::order::ExternalOrder::key) {
+                    self.watches.apply_order_deleted(&key, id);
+                }
                 self.remove(id);
                 return Ok(());
             }
@@ -459,6 +519,10 @@ impl State {
             OrderEvent::OrderLocksReleased { lock_paths } => {
                 order.apply(event)?;
                 self.locks.apply_released(id, lock_paths);
+            }
+            OrderEvent::OrderSleeping { cause: crate::model::order::SleepCause::Throttle, .. } => {
+                order.apply(event)?;
+                self.throttle.apply_sleeping(ThrottleLimit::DEFAULT);
             }
             OrderEvent::OrderPriorityChanged { priority } => {
                 order.apply(event)?;

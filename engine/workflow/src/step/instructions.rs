@@ -9,6 +9,7 @@ use crate::model::order_event::OrderEvent;
 use crate::model::outcome::Outcome;
 use crate::position::BranchId;
 use crate::problem::{Checked, Problem};
+use crate::state::throttle::ThrottleDecision;
 use crate::value::{Fields, Value};
 use alloc::format;
 use alloc::string::ToString as _;
@@ -247,18 +248,20 @@ impl OrderStep<'_> {
         else {
             return Ok(());
         };
-        match &self.order.state {
-            OrderState::Sleeping { cause: SleepCause::Throttle, .. } if self.is_delayed() => return Ok(()),
-            OrderState::Sleeping { .. } => {}
-            _ => {
-                if !self.at_controller_or_detach()? || !self.start()? {
-                    return Ok(());
-                }
+        let has_slept = matches!(self.order.state, OrderState::Sleeping { .. });
+        if has_slept {
+            if self.is_delayed() {
+                return Ok(());
             }
+        } else if !self.at_controller_or_detach()? || !self.start()? {
+            return Ok(());
         }
-        if let Some(until) = self.state.add_order_throttled_until(self.around.now) {
-            return self.emit(OrderEvent::OrderSleeping { until, cause: SleepCause::Throttle });
-        }
+        let speed_record = match self.state.may_add_order(has_slept, self.around.now) {
+            ThrottleDecision::Sleep { until } => {
+                return self.emit(OrderEvent::OrderSleeping { until, cause: SleepCause::Throttle });
+            }
+            ThrottleDecision::Add(record) => Some(record),
+        };
         let order_id = self.evaluate_order_id(order_id)?;
         let target = self.state.current_flow(workflow_path)?.clone();
         let plan_id = match plan_id {
@@ -297,7 +300,7 @@ impl OrderStep<'_> {
             inner_block: inner_block.clone(),
             start_position,
             stop_positions: stop_positions.clone(),
-            speed_record: None,
+            speed_record,
         };
         self.events.push(Event::Order(self.order.id.clone(), added));
         self.events.extend(announcements);

@@ -27,7 +27,7 @@ use crate::model::event::Event;
 use crate::model::order_event::OrderEvent;
 use crate::problem::Problem;
 use crate::schedule::TimeZone;
-use crate::state::State;
+use crate::state::{Side, State};
 use crate::time::Timestamp;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -120,9 +120,10 @@ pub fn carry_out(
 
 /// Applies an event with what follows from it at once, and queues the orders which it may let go on.
 fn take(state: &mut State, around: Surroundings<'_>, event: Event, queue: &mut Queue, events: &mut Vec<Event>) {
-    // Both must be asked before the event removes what they are about.
+    // These must be asked before the event removes what they are about.
     let woken = state.woken_by(&event);
     let left = state.left_by(&event);
+    let file = crate::command::file_of(state, &event).filter(|_| matches!(state.side(), Side::Controller(_)));
     state.take(event, events);
     if let Some(Event::Order(id, event)) = events.last() {
         if continues(event) {
@@ -150,6 +151,11 @@ fn take(state: &mut State, around: Surroundings<'_>, event: Event, queue: &mut Q
         }
         for event in crate::command::delete_outdated(state, &workflow_id) {
             state.take(event, events);
+        }
+    }
+    if let Some((path, name)) = file {
+        for event in crate::command::file_events(state, around, &path, &name) {
+            take(state, around, event, queue, events);
         }
     }
 }
