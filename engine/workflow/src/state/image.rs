@@ -6,7 +6,6 @@ use crate::id::{AgentPath, ControllerId, OrderWatchPath, WorkflowId};
 use crate::model::item::Item;
 use crate::model::key::ItemKey;
 use crate::model::order::Order;
-use crate::problem::Checked;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString as _;
@@ -46,7 +45,8 @@ impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let orders = self.orders().collect();
         let Self { side, controller_id, items, locks, notices, plans, watches, found, throttle, .. } = self;
-        StateRef { side, controller_id, items, locks, notices, plans, watches, found, throttle, orders }.serialize(serializer)
+        StateRef { side, controller_id, items, locks, notices, plans, watches, found, throttle, orders }
+            .serialize(serializer)
     }
 }
 
@@ -54,7 +54,8 @@ impl<'de> Deserialize<'de> for State {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let StateImage { side, controller_id, items, locks, notices, plans, watches, found, throttle, orders } =
             StateImage::deserialize(deserializer)?;
-        let mut state = Self { items, locks, notices, plans, watches, found, throttle, ..Self::new(side, controller_id) };
+        let mut state =
+            Self { items, locks, notices, plans, watches, found, throttle, ..Self::new(side, controller_id) };
         for order in orders {
             state.index(&order);
             state.orders.insert(order.id.clone(), Box::new(order));
@@ -105,7 +106,7 @@ impl State {
     /// # Errors
     /// The image cannot be read.
     #[cfg(test)]
-    pub(crate) fn by_image(&self) -> Checked<Self> {
+    pub(crate) fn by_image(&self) -> crate::problem::Checked<Self> {
         let config = bincode::config::standard();
         let bytes = bincode::serde::encode_to_vec(self, config)
             .map_err(|error| crate::problem::Problem::new(error.to_string()))?;
