@@ -32,6 +32,12 @@ pub fn member<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
     members(node).iter().find(|(n, _, _)| **n == *name).map(|(_, _, node)| node)
 }
 
+/// Whether this is `null`.
+#[must_use]
+pub fn is_null(node: &Node) -> bool {
+    node.kind == NodeKind::Null
+}
+
 /// A member which must be there, maybe `null`.
 ///
 /// # Errors

@@ -44,6 +44,12 @@ fn is_empty_node(node: &Node) -> bool {
     matcher(node).is_none() && is_empty(&node.to_value())
 }
 
+/// Whether an expected value is a matcher.
+#[must_use]
+pub fn is_matcher(node: &Node) -> bool {
+    matcher(node).is_some()
+}
+
 /// A value, or that it is absent, for a person.
 fn show_value(value: Option<&Value>) -> String {
     value.map_or_else(|| String::from("(absent)"), print)

@@ -8,6 +8,7 @@ pub mod loader;
 pub mod matching;
 pub mod report;
 pub mod verdict;
+pub mod workflow;
 
 mod basics;
 mod decoding;
@@ -31,6 +32,8 @@ use verdict::{Cases, Fault, Verdict};
 pub struct Settings {
     /// How values and problems are compared.
     pub matcher: Matcher,
+    /// Makes the worlds in which `workflow` vectors are run. `None`: they fail.
+    pub start_world: Option<workflow::world::StartWorld>,
 }
 
 /// A kind of vectors, and how they are checked.
@@ -55,6 +58,7 @@ const KINDS: &[&[Kind]] = &[
     structure::KINDS,
     validation::KINDS,
     wire::KINDS,
+    workflow::KINDS,
 ];
 
 fn kind(name: &str) -> Option<&'static Kind> {
