@@ -5,6 +5,8 @@
 //! order nor its history. Events which bring an order into existence are answered by [`Order::created_by`].
 
 mod creation;
+#[cfg(test)]
+mod laws;
 mod predicates;
 mod resumption;
 #[cfg(test)]
