@@ -296,8 +296,13 @@ impl Subagents {
         }
     }
 
-    /// Deletes a subagent. Nothing runs there any more.
+    /// Deletes a subagent. What runs there counts no more.
     pub fn delete(&mut self, id: &SubagentId) {
+        let orders: Vec<OrderId> =
+            self.subagents.get(id).into_iter().flat_map(SubagentState::orders).cloned().collect();
+        for order_id in orders {
+            self.apply_processed(&order_id, id);
+        }
         if self.subagents.remove(id).is_some() {
             self.arrival.retain(|other| other != id);
         }

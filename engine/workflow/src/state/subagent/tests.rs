@@ -86,6 +86,8 @@ fn calculates_priorities_from_processes() {
     assert_eq!(start_all(&mut subagents, 6, Some("BUNDLE")), ["B", "B", "0", "C", "C", "C"]);
     subagents.apply_processed(&OrderId::new("OTHER"), &id("0"));
     assert_eq!(subagents.get(&id("0")).unwrap().process_count(), 1);
+    subagents.delete(&id("C"));
+    assert_eq!(start(&mut subagents, "LAST", Some("BUNDLE")), None);
     subagents.check().unwrap();
 }
 
