@@ -66,6 +66,7 @@ macro_rules! json_struct {
                 Some(value)
             }
 
+            #[allow(clippy::vec_init_then_push, reason = "the members come one by one from the declaration")]
             fn write(&self) -> $crate::value::Value {
                 #[allow(unused_mut)]
                 let mut members: alloc::vec::Vec<($crate::value::Name, $crate::value::Value)> = alloc::vec::Vec::new();
@@ -73,6 +74,7 @@ macro_rules! json_struct {
                 $crate::value::Value::Object(members.into_iter().collect())
             }
 
+            #[allow(clippy::vec_init_then_push, reason = "the members come one by one from the declaration")]
             fn schema(schemas: &mut $crate::json::schema::Schemas) -> $crate::value::Value {
                 schemas.define(stringify!($name), |schemas| {
                     #[allow(unused_mut)]
@@ -166,6 +168,7 @@ macro_rules! json_union {
                 Some(value)
             }
 
+            #[allow(clippy::vec_init_then_push, reason = "the members come one by one from the declaration")]
             fn write(&self) -> $crate::value::Value {
                 match self {
                     $(
@@ -180,6 +183,7 @@ macro_rules! json_union {
                 }
             }
 
+            #[allow(clippy::vec_init_then_push, reason = "the members come one by one from the declaration")]
             fn schema(schemas: &mut $crate::json::schema::Schemas) -> $crate::value::Value {
                 schemas.define(stringify!($name), |schemas| {
                     let variants = [
