@@ -152,6 +152,11 @@ crate::json_union! {
         };
         /// The node ends.
         NodeShutDown => "NodeShutDown";
+        /// The node's superior is in this epoch; it must not obey an earlier one any more.
+        SuperiorObserved => "SuperiorObserved" {
+            /// The epoch.
+            epoch: i64 => "epoch";
+        };
     }
 }
 
