@@ -92,7 +92,7 @@ impl Feed {
     /// A record was appended at `offset`; its payload has this many bytes.
     pub(crate) fn push(&mut self, offset: Offset, bytes: usize, events: Arc<[Stamped]>) {
         let Some(last) = events.last().map(|event| event.event_id) else { return };
-        if offset.0 % STRIDE == 0 {
+        if offset.0.is_multiple_of(STRIDE) {
             self.marks.offsets.insert(self.last.0, offset.0);
         }
         self.last = last;

@@ -47,12 +47,14 @@ pub enum Program {
     },
 }
 
-/// A file for a process, made by `toFile`.
+/// Stands for the directory of a process's files, in environment, arguments and command, until the subagent's host has made
+/// the directory. The host replaces it there.
+pub const FILES_DIRECTORY: &str = "\u{1}baton-files\u{1}";
+
+/// A file for a process, made by `toFile`. To be written below the directory of the process's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecFile {
-    /// What stands for its path in environment and arguments. To be replaced.
-    pub placeholder: String,
-    /// Its name as the workflow wants it; `*` in it is replaced by something unique.
+    /// Its name, without a directory.
     pub name: String,
     /// What it contains.
     pub content: String,

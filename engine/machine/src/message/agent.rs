@@ -5,6 +5,7 @@
 //! its state calls for. So a command is sent when it is certain whether it was carried out in an earlier session.
 
 use crate::codec::{Stamped, epoch, event_id};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
@@ -82,7 +83,7 @@ pub enum AgentCommand {
     /// Give this item up.
     DetachItem(ItemKey),
     /// Take this order.
-    AttachOrder(Order),
+    AttachOrder(Box<Order>),
     /// Give this order up.
     DetachOrder(OrderId),
     /// Mark this order.

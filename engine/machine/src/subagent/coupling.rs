@@ -46,6 +46,9 @@ impl Session {
 
 impl Subagent {
     pub(super) fn couple(&mut self, now: Now, link: LinkId, coupling: SubagentCoupling, out: &mut Outbox<'_, Self>) {
+        if self.session.as_ref().is_some_and(|session| session.link == link) {
+            return;
+        }
         if let Some(refusal) = self.refusal(&coupling) {
             self.send(link, &FromSubagent::Refused(refusal), out);
             return;
@@ -60,7 +63,7 @@ impl Subagent {
             return self.hang_up(link, format!("report {received} was received but never made"), out);
         };
         self.free(freed, out);
-        if let Some(old) = self.session.as_ref().map(|session| session.link).filter(|old| *old != link) {
+        if let Some(old) = self.session.as_ref().map(|session| session.link) {
             self.hang_up(old, String::from("the director has coupled anew"), out);
         }
 

@@ -1,0 +1,139 @@
+//! Adopting what happened at an agent: its events become events of the controller, in the words of the controller.
+
+use super::Controller;
+use crate::codec::Stamped;
+use crate::message::{FromAgent, ToAgent};
+use crate::replica::Turn;
+use alloc::format;
+use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
+use baton_protocol::outbox::Outbox;
+use baton_workflow::id::{AgentPath, OrderId};
+use baton_workflow::model::event::{AgentEvent, Event, NodeEvent, SubagentEvent};
+use baton_workflow::model::operation::ItemEvent;
+use baton_workflow::model::order_event::OrderEvent;
+use baton_workflow::problem::Problem;
+
+impl Controller {
+    pub(super) fn on_agent_message(
+        &mut self,
+        turn: Turn<'_>,
+        path: &AgentPath,
+        message: FromAgent,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let session = match &message {
+            FromAgent::Coupled { .. } => return self.coupled(turn, path, message, out),
+            FromAgent::Refused { problem } => {
+                let reason = format!("it refuses: {problem}");
+                return self.give_up(turn, path, &reason, out);
+            }
+            FromAgent::Inventory { session, .. }
+            | FromAgent::Events { session, .. }
+            | FromAgent::Rejected { session, .. }
+            | FromAgent::Beat { session } => *session,
+        };
+        let Some(current) = self.agents.get_mut(path).and_then(|agent| agent.session()) else { return };
+        if current.number != session {
+            return;
+        }
+        self.heard(turn, path);
+        match message {
+            FromAgent::Inventory { orders, is_complete, .. } => {
+                if let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) {
+                    session.orders.extend(orders);
+                    session.is_inventory_complete = is_complete;
+                }
+                self.reconcile_if_known(turn, path);
+            }
+            FromAgent::Events { after, events, .. } => self.adopt(turn, path, after, events, out),
+            FromAgent::Rejected { order_id, problem, .. } => self.rejected(turn, path, order_id, problem),
+            FromAgent::Coupled { .. } | FromAgent::Refused { .. } | FromAgent::Beat { .. } => {}
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        turn: Turn<'_>,
+        path: &AgentPath,
+        after: EventId,
+        events: Vec<Stamped>,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let adopted = self.replica.relations().agents.get(path).map_or(EventId::BEFORE_FIRST, |agent| agent.adopted);
+        let Some(until) = events.last().map(|event| event.event_id) else { return };
+        if until <= adopted {
+            return;
+        }
+        if after != adopted {
+            let reason = format!("its events follow event {after}, but those after {adopted} are expected");
+            return self.give_up(turn, path, &reason, out);
+        }
+        let mut returned: Vec<OrderId> = Vec::new();
+        for stamped in events {
+            let event_id = stamped.event_id;
+            let Some(event) = translated(path, stamped.event) else { continue };
+            if let Event::Order(id, OrderEvent::OrderDetached) = &event {
+                returned.push(id.clone());
+            }
+            if let Err(problem) = self.replica.try_take(turn, stamped.timestamp, event) {
+                // What came before is adopted; this event will be met again, and says again what is wrong.
+                self.observed(turn, path, EventId(event_id.0 - 1));
+                let reason = format!("its event {event_id} does not fit: {problem}");
+                return self.give_up(turn, path, &reason, out);
+            }
+        }
+        self.observed(turn, path, until);
+        self.replica.steps(turn, returned);
+        if let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) {
+            let (link, session) = (session.link, session.number);
+            self.say(turn, link, &ToAgent::Adopted { session, until });
+        }
+        self.reconcile_if_known(turn, path);
+    }
+
+    fn observed(&mut self, turn: Turn<'_>, path: &AgentPath, until: EventId) {
+        let until_event_id = i64::try_from(until.0).unwrap_or(i64::MAX);
+        self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentEventsObserved { until_event_id }));
+    }
+
+    /// The agent did not do what it was told, and will not. An order on its way there comes back and fails.
+    fn rejected(&mut self, turn: Turn<'_>, path: &AgentPath, order_id: Option<OrderId>, problem: Problem) {
+        let Some(id) =
+            order_id.filter(|id| self.state().order(id).is_some_and(|order| order.agent_path() == Some(path)))
+        else {
+            let event = AgentEvent::AgentCouplingFailed { problem };
+            return self.replica.take(turn, Event::Agent(path.clone(), event));
+        };
+        self.fetch_back(turn, &id, problem);
+    }
+}
+
+/// What an agent's event is for the controller. None if it is for the agent only.
+fn translated(path: &AgentPath, event: Event) -> Option<Event> {
+    let agent_path = path.clone();
+    Some(match event {
+        Event::Order(id, event) => Event::Order(
+            id,
+            match event {
+                OrderEvent::OrderAttachedToAgent { .. } => OrderEvent::OrderAttached { agent_path },
+                OrderEvent::OrderCancellationMarked { .. } => OrderEvent::OrderCancellationMarkedOnAgent,
+                OrderEvent::OrderSuspensionMarked { .. } => OrderEvent::OrderSuspensionMarkedOnAgent,
+                event => event,
+            },
+        ),
+        Event::Item(event) => Event::Item(match event {
+            ItemEvent::ItemAttachedToMe { item } => {
+                ItemEvent::ItemAttached { key: item.key(), item_revision: item.revision(), agent_path }
+            }
+            ItemEvent::ItemDetached { key, .. } => ItemEvent::ItemDetached { key, agent_path },
+            _ => return None,
+        }),
+        Event::Subagent(_, SubagentEvent::SubagentEventsObserved { .. }) => return None,
+        Event::Subagent(id, event) => Event::Subagent(id, event),
+        Event::OrderWatch(path, event) => Event::OrderWatch(path, event),
+        Event::Node(NodeEvent::NodeReady { timezone }) => Event::Agent(agent_path, AgentEvent::AgentReady { timezone }),
+        Event::Node(NodeEvent::NodeShutDown) => Event::Agent(agent_path, AgentEvent::AgentShutDown),
+        Event::Node(_) | Event::Agent(..) | Event::Board(..) | Event::Plan(..) | Event::PlanSchema(..) => return None,
+    })
+}

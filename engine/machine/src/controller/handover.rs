@@ -1,0 +1,234 @@
+//! Handing orders and items to agents, and taking them back.
+//!
+//! An order goes to an agent only after everything that its workflow needs there. What is needed depends on the workflow
+//! and the agent alone, and is remembered per session.
+
+use super::Controller;
+use crate::message::AgentCommand;
+use crate::replica::Turn;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
+use baton_workflow::flow::Flow;
+use baton_workflow::id::{AgentPath, OrderId, WorkflowId};
+use baton_workflow::model::event::Event;
+use baton_workflow::model::item::Item;
+use baton_workflow::model::key::ItemKey;
+use baton_workflow::model::operation::ItemEvent;
+use baton_workflow::model::order::{AttachedState, OrderState};
+use baton_workflow::model::order_event::OrderEvent;
+use baton_workflow::model::outcome::Outcome;
+use baton_workflow::problem::Problem;
+use baton_workflow::state::items::ItemAttachment;
+use baton_workflow::step::OrderStep;
+
+impl Controller {
+    /// When everything until the coupling is adopted and told: compares, and sends what is to be sent.
+    pub(super) fn reconcile_if_known(&mut self, turn: Turn<'_>, path: &AgentPath) {
+        let adopted = self.replica.relations().agents.get(path).map_or(EventId::BEFORE_FIRST, |agent| agent.adopted);
+        let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) else { return };
+        if session.is_reconciled || !session.is_inventory_complete || adopted < session.end {
+            return;
+        }
+        session.is_reconciled = true;
+        let theirs = core::mem::take(&mut session.orders);
+        let items = core::mem::take(&mut session.items);
+
+        let missing: Vec<OrderId> = self
+            .state()
+            .orders()
+            .filter(|order| match &order.attached_state {
+                Some(AttachedState::Attached { agent_path } | AttachedState::Detaching { agent_path }) => {
+                    agent_path == path && !theirs.contains(&order.id)
+                }
+                _ => false,
+            })
+            .map(|order| order.id.clone())
+            .collect();
+        for id in missing {
+            let message = format!("Agent:{path} has lost the order");
+            self.fetch_back(turn, &id, Problem::coded("OrderLostAtAgent", [], message));
+        }
+
+        let different: Vec<ItemKey> = self
+            .state()
+            .items()
+            .all_attachments()
+            .filter(|(key, agent, attachment)| match attachment {
+                ItemAttachment::Attached(revision) => *agent == path && items.get(*key) != Some(revision),
+                _ => false,
+            })
+            .map(|(key, _, _)| key.clone())
+            .collect();
+        for key in different {
+            let event = ItemEvent::ItemAttachable { key, agent_path: path.clone() };
+            self.replica.take(turn, Event::Item(event));
+        }
+
+        let Some(transit) = self.replica.relations().transit(path).cloned() else { return };
+        for (key, cause) in &transit.items {
+            self.tell_item(path, key, EventId(*cause));
+        }
+        for (id, cause) in &transit.detaching {
+            self.tell(path, EventId(*cause), AgentCommand::DetachOrder(id.clone()));
+        }
+        for (id, (cause, mark)) in &transit.marks {
+            let command = AgentCommand::MarkOrder { order_id: id.clone(), mark: mark.clone() };
+            self.tell(path, EventId(*cause), command);
+        }
+        for workflow_id in transit.attaching.keys() {
+            self.offer(turn, path, workflow_id);
+        }
+    }
+
+    /// Hands over an item, or takes it back, as the state says.
+    pub(super) fn tell_item(&mut self, path: &AgentPath, key: &ItemKey, cause: EventId) {
+        let command = match self.state().items().attachment(key, path) {
+            Some(ItemAttachment::Attachable) => self.item_for(path, key).map(AgentCommand::AttachItem),
+            Some(ItemAttachment::Detachable) => Some(AgentCommand::DetachItem(key.clone())),
+            Some(ItemAttachment::Attached(_)) | None => None,
+        };
+        if let Some(command) = command {
+            self.tell(path, cause, command);
+        }
+    }
+
+    /// Hands over the orders of a workflow that are on their way, if the agent has all that the workflow needs; else the items first.
+    pub(super) fn offer(&mut self, turn: Turn<'_>, path: &AgentPath, workflow_id: &WorkflowId) {
+        let mut is_ready = true;
+        for key in self.needs(path, workflow_id) {
+            match self.state().items().attachment(&key, path) {
+                Some(ItemAttachment::Attached(_)) => {}
+                Some(ItemAttachment::Attachable | ItemAttachment::Detachable) => is_ready = false,
+                None => {
+                    is_ready = false;
+                    let event = ItemEvent::ItemAttachable { key, agent_path: path.clone() };
+                    self.replica.take(turn, Event::Item(event));
+                }
+            }
+        }
+        let Some(agent) = self.agents.get_mut(path) else { return };
+        let Some(session) = agent.session().filter(|session| is_ready && session.is_reconciled) else { return };
+        let attaching = self.replica.relations().transit(path).and_then(|transit| transit.attaching.get(workflow_id));
+        for (id, cause) in attaching.into_iter().flatten() {
+            if session.offered.insert(id.clone())
+                && let Some(order) = self.replica.state().order(id)
+            {
+                session.tell(EventId(*cause), AgentCommand::AttachOrder(Box::new(order.clone())));
+            }
+        }
+    }
+
+    /// Sends a command, if it is known what the agent has; else it will be sent when that is known.
+    pub(super) fn tell(&mut self, path: &AgentPath, cause: EventId, command: AgentCommand) {
+        if let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) {
+            session.tell(cause, command);
+        }
+    }
+
+    /// An order that the agent does not have comes back, and fails.
+    pub(super) fn fetch_back(&mut self, turn: Turn<'_>, id: &OrderId, problem: Problem) {
+        let outcome = Outcome::disrupted(problem);
+        let Some(order) = self.state().order(id) else { return };
+        let mut events = Vec::new();
+        if let OrderState::Processing { .. } = order.state {
+            events.push(OrderEvent::OrderProcessed { outcome: outcome.clone() });
+        } else if order.is_resettable() {
+            events.push(OrderEvent::OrderStateReset);
+        }
+        events.push(OrderEvent::OrderDetached);
+        for event in events {
+            // An order that cannot come back in this state stays where it is, for a person to see.
+            if self.replica.try_take(turn, turn.around.now, Event::Order(id.clone(), event)).is_err() {
+                return;
+            }
+        }
+        let failure = OrderStep::of(self.replica.state(), turn.around, id).map(|step| step.failed(outcome));
+        for event in failure.unwrap_or_default() {
+            self.replica.take(turn, event);
+        }
+        self.replica.steps(turn, [id.clone()]);
+    }
+
+    /// What the workflow needs at the agent, itself included.
+    fn needs(&mut self, path: &AgentPath, workflow_id: &WorkflowId) -> Vec<ItemKey> {
+        if let Some(needs) = self.agents.get(path).and_then(|agent| agent.needs.get(workflow_id)) {
+            return needs.clone();
+        }
+        let items = self.state().items();
+        let mut needs = BTreeSet::new();
+        if let Some(flow) = self.state().flow(workflow_id) {
+            let reduced = Flow::new(Arc::new(flow.reduce_for_agent(path)));
+            needs.extend(reduced.referenced_items().into_iter().filter(|key| {
+                matches!(key, ItemKey::JobResource(_) | ItemKey::Calendar(_) | ItemKey::SubagentBundle(_))
+            }));
+        }
+        for item in items.simple() {
+            let is_needed = match item {
+                Item::AgentRef(agent) => agent.path == *path,
+                Item::SubagentItem(subagent) => subagent.agent_path == *path,
+                Item::SubagentBundle(bundle) => bundle
+                    .subagent_to_priority
+                    .keys()
+                    .any(|id| items.subagent(id).is_some_and(|subagent| subagent.agent_path == *path)),
+                Item::WorkflowPathControl(control) => control.path == workflow_id.path,
+                Item::WorkflowControl(control) => control.id == *workflow_id,
+                _ => false,
+            };
+            if is_needed {
+                needs.insert(item.key());
+            }
+        }
+        needs.insert(ItemKey::WorkflowVersion(workflow_id.clone()));
+        // A bundle may be named which is a subagent in truth.
+        needs.retain(|key| items.contains(key));
+        let needs: Vec<ItemKey> = needs.into_iter().collect();
+        if let Some(agent) = self.agents.get_mut(path) {
+            agent.needs.insert(workflow_id.clone(), needs.clone());
+        }
+        needs
+    }
+
+    /// The item as the agent gets it.
+    fn item_for(&self, path: &AgentPath, key: &ItemKey) -> Option<Item> {
+        match key {
+            ItemKey::WorkflowVersion(id) => {
+                Some(Item::Workflow(Arc::new(self.state().flow(id)?.reduce_for_agent(path))))
+            }
+            key => self.state().items().get(key),
+        }
+    }
+
+    /// The agents that get an item as soon as it is there, without an order that needs it.
+    pub(super) fn dedicated_agents(&self, item: &Item) -> Vec<AgentPath> {
+        let items = self.state().items();
+        match item {
+            Item::AgentRef(agent) => Vec::from([agent.path.clone()]),
+            Item::SubagentItem(subagent) => Vec::from([subagent.agent_path.clone()]),
+            Item::FileWatch(watch) => Vec::from([watch.agent_path.clone()]),
+            Item::SubagentBundle(bundle) => {
+                let subagents = bundle.subagent_to_priority.keys().filter_map(|id| items.subagent(id));
+                let agents: BTreeSet<AgentPath> = subagents.map(|subagent| subagent.agent_path.clone()).collect();
+                agents.into_iter().collect()
+            }
+            Item::WorkflowPathControl(control) => {
+                let versions: Vec<WorkflowId> = items.versions(&control.path).cloned().collect();
+                self.agents_with(versions)
+            }
+            Item::WorkflowControl(control) => self.agents_with(Vec::from([control.id.clone()])),
+            _ => Vec::new(),
+        }
+    }
+
+    fn agents_with(&self, workflows: Vec<WorkflowId>) -> Vec<AgentPath> {
+        let items = self.state().items();
+        let mut agents = BTreeSet::new();
+        for id in workflows {
+            agents.extend(items.attachments(&ItemKey::WorkflowVersion(id)).map(|(agent, _)| agent.clone()));
+        }
+        agents.into_iter().collect()
+    }
+}

@@ -1,0 +1,418 @@
+//! The controller: takes commands, makes the steps of the orders it has, hands orders and items to agents, adopts what
+//! happens there, and gives its events to whoever reads them.
+//!
+//! After each input it decides all events that follow, writes them as one record, and lets everything that leaves wait until
+//! that record is committed. What is to be told to an agent follows from the state alone (see
+//! [`Transit`](crate::relations::Transit)), so nothing is forgotten by a crash.
+
+mod adoption;
+mod agent_link;
+mod handover;
+mod reaction;
+
+use crate::alarms::Alarms;
+use crate::codec::{self, Stamped, Transaction};
+use crate::feed::Following;
+use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
+use crate::link::{LinkHint, LinkId, LinkInput, Peer};
+use crate::message::Message;
+use crate::replica::{Locality, RecoveryError, Replica, Turn};
+use crate::timing::CONGESTION_RETRY;
+use agent_link::{AgentLink, AgentReason};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use baton_protocol::deadline::Deadlines;
+use baton_protocol::event_id::EventId;
+use baton_protocol::machine::{Input, Machine};
+use baton_protocol::outbox::Outbox;
+use baton_protocol::random::Random;
+use baton_protocol::record::{Position, Record};
+use baton_protocol::time::{Instant, Now};
+use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::model::command::Command;
+use baton_workflow::model::event::{Event, NodeEvent};
+use baton_workflow::problem::Problem;
+use baton_workflow::state::State;
+
+/// Most readers that wait at a time.
+pub const MAX_READERS: usize = 10_000;
+
+/// What makes one controller differ from another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControllerConfig {
+    /// Its id.
+    pub controller_id: ControllerId,
+    /// Names the node in the journal, for people.
+    pub node_id: String,
+    /// What its machine contributes to expressions.
+    pub locality: Locality,
+}
+
+/// What the host says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ControllerInput {
+    /// About links.
+    Link(LinkInput),
+    /// Somebody commands.
+    Command {
+        /// Who.
+        caller: CallerId,
+        /// What.
+        command: Command,
+    },
+    /// A reader wants what follows an event; answered once, as soon as there is something.
+    Read {
+        /// Who. Asking again replaces the question before.
+        reader: ReaderId,
+        /// The last event it has.
+        after: EventId,
+    },
+    /// A reader is gone.
+    Unread {
+        /// Which.
+        reader: ReaderId,
+    },
+    /// The answer to [`Act::ReadRecords`].
+    Records {
+        /// For whom.
+        reader: RecordReader,
+        /// The records; none if they have been released.
+        records: Vec<Record>,
+    },
+    /// An image of the state, taken when the journal ended at `at`, is durable.
+    Imaged {
+        /// Where.
+        at: Position,
+        /// Readers need no events until here any more.
+        released: EventId,
+    },
+}
+
+/// When to look again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    /// At an agent.
+    Agent(AgentPath, AgentReason),
+}
+
+/// The controller. See the module.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    config: ControllerConfig,
+    replica: Replica,
+    random: Random,
+    agents: BTreeMap<AgentPath, AgentLink>,
+    links: BTreeMap<LinkId, AgentPath>,
+    readers: BTreeMap<ReaderId, EventId>,
+    deadlines: Deadlines<Reason>,
+    alarms: Alarms<OrderId>,
+    /// When to look at the wall clock.
+    clock_check: Option<Instant>,
+    /// What leaves when the record of this step is committed.
+    outgoing: Vec<(Lane, Outgoing)>,
+}
+
+impl Controller {
+    /// A controller with an empty journal, before its records are replayed.
+    #[must_use]
+    pub fn new(config: ControllerConfig) -> Self {
+        let replica = Replica::new(State::controller(config.controller_id.clone()), nowhere());
+        Self::with_replica(config, replica)
+    }
+
+    /// A controller in the state of an image and the records after it.
+    ///
+    /// # Errors
+    /// When one of them is not understood, or they contradict each other.
+    pub fn recover<'r>(
+        config: ControllerConfig,
+        image: Option<&[u8]>,
+        records: impl IntoIterator<Item = &'r Record>,
+    ) -> Result<Self, RecoveryError> {
+        let mut replica = Replica::of_image(image, State::controller(config.controller_id.clone()), nowhere())?;
+        for record in records {
+            replica.apply(record)?;
+        }
+        Ok(Self::with_replica(config, replica))
+    }
+
+    fn with_replica(config: ControllerConfig, replica: Replica) -> Self {
+        Self {
+            config,
+            replica,
+            random: Random::new(0),
+            agents: BTreeMap::new(),
+            links: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            deadlines: Deadlines::new(),
+            alarms: Alarms::new(),
+            clock_check: None,
+            outgoing: Vec::new(),
+        }
+    }
+
+    /// What the journal makes up.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The items, orders and so on.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        self.replica.state()
+    }
+
+    /// Whether an agent is coupled now, and both have compared what they have.
+    #[must_use]
+    pub fn is_coupled_with(&self, agent: &AgentPath) -> bool {
+        self.agents.get(agent).is_some_and(AgentLink::is_reconciled)
+    }
+
+    fn start(&mut self, turn: Turn<'_>, seed: u64) {
+        self.random = Random::new(seed);
+        if self.replica.relations().journal_id.is_empty() {
+            let journal_id = format!("{:016x}", self.random.child("journal id").next());
+            let node_id = self.config.node_id.clone();
+            let event = NodeEvent::JournalInitialized { node_id, journal_id, seed: seed.to_string() };
+            self.replica.take(turn, Event::Node(event));
+            let controller_id = self.config.controller_id.clone();
+            self.replica.take(turn, Event::Node(NodeEvent::ControllerInitialized { controller_id }));
+        }
+        self.replica.take(turn, Event::Node(NodeEvent::NodeReady { timezone: turn.around.zone.to_string() }));
+        let orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
+        for id in &orders {
+            self.set_alarm(id);
+        }
+        self.refresh_agents(turn);
+    }
+
+    fn command(&mut self, turn: Turn<'_>, caller: CallerId, command: &Command, out: &mut Outbox<'_, Self>) {
+        if out.is_congested() {
+            let problem = Problem::coded("Busy", [], "The controller is busy: its journal is behind. Try again later");
+            let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
+            return out.hint(Act::Reply { caller, reply });
+        }
+        let answer = self.replica.execute(turn, command);
+        // The answer to a refused command depends on the state too.
+        let reply = Reply { answer, event_id: self.replica.last_event_id() };
+        self.outgoing.push((Lane::Caller(caller), Outgoing::Reply(reply)));
+    }
+
+    fn on_link(&mut self, turn: Turn<'_>, input: LinkInput, out: &mut Outbox<'_, Self>) {
+        match input {
+            LinkInput::Up { link, dialled: Some(Peer::Agent(path)) } => self.link_is_up(turn, link, path, out),
+            LinkInput::Up { link, .. } => hang_up(link, "controllers are not dialled by nodes", out),
+            LinkInput::Failed { peer: Peer::Agent(path), .. } => self.link_failed(turn, &path),
+            LinkInput::Failed { .. } => {}
+            LinkInput::Down { link, .. } => self.link_is_down(turn, link, out),
+            LinkInput::Received { link, frame } => {
+                let Some(path) = self.links.get(&link).cloned() else { return };
+                if out.is_congested() {
+                    return self.give_up(turn, &path, "the journal is behind", out);
+                }
+                match codec::decode_message(&frame) {
+                    Ok(message) => self.on_agent_message(turn, &path, message, out),
+                    Err(error) => self.give_up(turn, &path, &error.to_string(), out),
+                }
+            }
+        }
+    }
+
+    fn on_due(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
+        if out.is_congested() {
+            self.clock_check = Some(turn.now.instant + CONGESTION_RETRY);
+            return;
+        }
+        while let Some(reason) = self.deadlines.take_due(turn.now.instant) {
+            match reason {
+                Reason::Agent(path, reason) => self.agent_is_due(turn, &path, reason, out),
+            }
+        }
+    }
+
+    /// Orders that waited for a time of day.
+    fn on_alarms(&mut self, turn: Turn<'_>, out: &Outbox<'_, Self>) {
+        if out.is_congested() {
+            return;
+        }
+        let mut due = Vec::new();
+        while let Some(order_id) = self.alarms.take_due(turn.around.now) {
+            due.push(order_id);
+        }
+        self.replica.steps(turn, due.iter().cloned());
+        for order_id in &due {
+            self.set_alarm(order_id);
+        }
+    }
+
+    /// Wakes the order when it waits for a time of day.
+    fn set_alarm(&mut self, id: &OrderId) {
+        let at = self.state().order(id).filter(|order| order.is_detached()).and_then(|order| order.delayed_until());
+        self.alarms.set(id.clone(), at);
+    }
+
+    fn read(&mut self, reader: ReaderId, after: EventId, out: &mut Outbox<'_, Self>) {
+        match self.replica.feed().after(after) {
+            Following::Nothing if self.readers.len() >= MAX_READERS => {
+                self.outgoing.push((Lane::Reader(reader), Outgoing::Events(Vec::new())));
+            }
+            Following::Nothing => {
+                self.readers.insert(reader, after);
+            }
+            Following::Events { events, end } => {
+                let fence = out.committed_before(end);
+                // A reader that is not answered asks again.
+                let _ = out.promise(fence, Lane::Reader(reader), Outgoing::Events(events));
+            }
+            Following::Stored { from } => {
+                self.readers.insert(reader, after);
+                out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from });
+            }
+        }
+    }
+
+    fn on_records(&mut self, reader: RecordReader, records: &[Record], out: &mut Outbox<'_, Self>) {
+        let RecordReader::Reader(reader) = reader else { return };
+        let Some(after) = self.readers.remove(&reader) else { return };
+        let (events, end) = events_in(records, after);
+        let Some(end) = end else { return self.read(reader, after, out) };
+        let fence = out.committed_before(end);
+        let _ = out.promise(fence, Lane::Reader(reader), Outgoing::Events(events));
+    }
+
+    /// Gives the waiting readers what was written in this step.
+    fn serve_readers(&mut self, events: &[Stamped]) {
+        let Some(last) = events.last() else { return };
+        let readers: Vec<ReaderId> =
+            self.readers.iter().filter(|(_, after)| **after < last.event_id).map(|(reader, _)| *reader).collect();
+        for reader in readers {
+            let Some(after) = self.readers.remove(&reader) else { continue };
+            let events = events.iter().filter(|event| event.event_id > after).cloned().collect();
+            self.outgoing.push((Lane::Reader(reader), Outgoing::Events(events)));
+        }
+    }
+
+    fn on_imaged(&mut self, at: Position, released: EventId, out: &mut Outbox<'_, Self>) {
+        out.imaged(at);
+        let needed = self.replica.feed_mut().release(released);
+        out.release(needed.min(at.offset));
+    }
+
+    /// A message for an agent, when the record of this step is committed.
+    fn say<M: Message>(&mut self, turn: Turn<'_>, link: LinkId, message: &M) {
+        match codec::encode_message(message) {
+            Ok(frame) => self.outgoing.push((Lane::Link(link), Outgoing::Frame(frame))),
+            Err(_) => self.give_up_later(turn, link),
+        }
+    }
+
+    /// The link is given up with the next input: this one may have been written already.
+    fn give_up_later(&mut self, turn: Turn<'_>, link: LinkId) {
+        if let Some(path) = self.links.get(&link) {
+            self.deadlines.set(Reason::Agent(path.clone(), AgentReason::Silence), turn.now.instant);
+        }
+    }
+
+    /// Lets out what waits for the record of this step.
+    fn let_out(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
+        for (lane, outgoing) in core::mem::take(&mut self.outgoing) {
+            let fence = out.committed();
+            if out.promise(fence, lane, outgoing).is_err() {
+                match lane {
+                    Lane::Link(link) => self.give_up_later(turn, link),
+                    Lane::Caller(caller) => {
+                        let message = "The command was carried out, but is not yet safe. Whether it stays is unknown";
+                        let answer = Err(Problem::coded("OutcomeUnknown", [], message));
+                        let reply = Reply { answer, event_id: self.replica.last_event_id() };
+                        out.hint(Act::Reply { caller, reply });
+                    }
+                    Lane::Reader(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// The events after `after`, and the offset after the last record. None if there is no such event.
+pub(crate) fn events_in(records: &[Record], after: EventId) -> (Vec<Stamped>, Option<baton_protocol::record::Offset>) {
+    let mut events = Vec::new();
+    let mut end = None;
+    for record in records {
+        // Records that were written here are understood; others end the part.
+        let Ok(transaction) = Transaction::decode(&record.payload) else { break };
+        events.extend(transaction.events.into_iter().filter(|event| event.event_id > after));
+        end = (!events.is_empty()).then_some(record.id.offset.next());
+    }
+    (events, end)
+}
+
+/// A message that asserts nothing, at once.
+fn say_now<M: Message>(link: LinkId, message: &M, out: &mut Outbox<'_, Controller>) {
+    if let Ok(frame) = codec::encode_message(message) {
+        out.hint(Act::Link(LinkHint::Send { link, frame }));
+    }
+}
+
+/// A controller has no subagent of its own.
+fn nowhere() -> SubagentId {
+    SubagentId::new("")
+}
+
+fn hang_up(link: LinkId, reason: &str, out: &mut Outbox<'_, Controller>) {
+    out.withdraw(&Lane::Link(link));
+    out.hint(Act::Link(LinkHint::HangUp { link, reason: reason.into() }));
+}
+
+impl Machine for Controller {
+    type Input = ControllerInput;
+    type Lane = Lane;
+    type Hint = Act;
+    type Promise = Outgoing;
+
+    fn step(&mut self, now: Now, input: Input<ControllerInput>, out: &mut Outbox<'_, Self>) {
+        let locality = core::mem::take(&mut self.config.locality);
+        let turn = Turn::new(now, out.journal().epoch(), &locality);
+        match input {
+            Input::Start { seed } => self.start(turn, seed),
+            Input::Due => self.on_due(turn, out),
+            Input::Stored(_) => {}
+            Input::Arrived(input) => match input {
+                ControllerInput::Link(input) => self.on_link(turn, input, out),
+                ControllerInput::Command { caller, command } => self.command(turn, caller, &command, out),
+                ControllerInput::Read { reader, after } => self.read(reader, after, out),
+                ControllerInput::Unread { reader } => {
+                    self.readers.remove(&reader);
+                    out.withdraw(&Lane::Reader(reader));
+                }
+                ControllerInput::Records { reader, records } => self.on_records(reader, &records, out),
+                ControllerInput::Imaged { at, released } => self.on_imaged(at, released, out),
+            },
+        }
+        self.on_alarms(turn, out);
+        self.react(turn);
+        self.flush_commands(turn);
+        if let Some(committing) = self.replica.commit(out) {
+            self.serve_readers(&committing.events);
+        }
+        self.let_out(turn, out);
+        self.clock_check =
+            self.alarms.deadline(now).into_iter().chain(self.clock_check.filter(|at| *at > now.instant)).min();
+        self.config.locality = locality;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadlines.next().into_iter().chain(self.clock_check).min()
+    }
+
+    fn check(&self) {
+        self.deadlines.check();
+        assert!(self.outgoing.is_empty(), "something was not let out");
+        assert_eq!(self.replica.pending_len(), 0, "something was decided but not written");
+        for (link, path) in &self.links {
+            assert!(self.agents.get(path).is_some_and(|agent| agent.has_link(*link)), "{link} leads nowhere");
+        }
+    }
+}

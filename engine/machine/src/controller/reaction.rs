@@ -1,0 +1,164 @@
+//! What the controller does about its own events, before they are written: alarms, messages to agents, and further events.
+
+use super::Controller;
+use crate::codec::Stamped;
+use crate::message::AgentCommand;
+use crate::replica::Turn;
+use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
+use baton_workflow::command::after_detaching;
+use baton_workflow::id::{AgentPath, OrderId};
+use baton_workflow::model::event::Event;
+use baton_workflow::model::item::Item;
+use baton_workflow::model::key::ItemKey;
+use baton_workflow::model::operation::ItemEvent;
+use baton_workflow::model::order_event::OrderEvent;
+
+/// Something to be done about an event.
+enum Reaction {
+    /// The order changed.
+    Order(OrderId),
+    /// The order is to go to an agent.
+    Attach(OrderId, AgentPath),
+    /// The agent has the order.
+    Attached(OrderId, AgentPath),
+    /// The order is to come back.
+    Detach(OrderId, EventId),
+    /// The agent does not know yet how the order is marked.
+    Mark(OrderId),
+    /// The item is on its way to an agent, or back.
+    Item(ItemKey, AgentPath, EventId),
+    /// An agent has one more item.
+    ItemAttached(AgentPath),
+    /// An agent has given an item back.
+    ItemDetached(ItemKey),
+    /// The item is new or another.
+    ItemChanged(Item),
+    /// The item is gone.
+    ItemDeleted(ItemKey),
+}
+
+fn reactions(stamped: &Stamped, reactions: &mut Vec<Reaction>) {
+    match &stamped.event {
+        Event::Order(id, event) => {
+            reactions.push(Reaction::Order(id.clone()));
+            match event {
+                OrderEvent::OrderAttachable { agent_path } => {
+                    reactions.push(Reaction::Attach(id.clone(), agent_path.clone()));
+                }
+                OrderEvent::OrderAttached { agent_path } => {
+                    reactions.push(Reaction::Attached(id.clone(), agent_path.clone()));
+                    reactions.push(Reaction::Mark(id.clone()));
+                }
+                OrderEvent::OrderDetachable => reactions.push(Reaction::Detach(id.clone(), stamped.event_id)),
+                OrderEvent::OrderCancellationMarked { .. }
+                | OrderEvent::OrderSuspensionMarked { .. }
+                | OrderEvent::OrderResumptionMarked { .. }
+                | OrderEvent::OrderGoMarked { .. } => reactions.push(Reaction::Mark(id.clone())),
+                OrderEvent::OrderOrderAdded { order_id, .. } => reactions.push(Reaction::Order(order_id.clone())),
+                _ => {}
+            }
+        }
+        Event::Item(event) => match event {
+            ItemEvent::UnsignedSimpleItemAdded { item } | ItemEvent::UnsignedSimpleItemChanged { item } => {
+                reactions.push(Reaction::ItemChanged(item.clone()));
+            }
+            ItemEvent::ItemDeleted { key } => reactions.push(Reaction::ItemDeleted(key.clone())),
+            ItemEvent::ItemAttachable { key, agent_path } | ItemEvent::ItemDetachable { key, agent_path } => {
+                reactions.push(Reaction::Item(key.clone(), agent_path.clone(), stamped.event_id));
+            }
+            ItemEvent::ItemAttached { agent_path, .. } => {
+                reactions.push(Reaction::ItemAttached(agent_path.clone()));
+            }
+            ItemEvent::ItemDetached { key, .. } => reactions.push(Reaction::ItemDetached(key.clone())),
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+impl Controller {
+    /// Reacts to the events of this step, and to those that this leads to.
+    pub(super) fn react(&mut self, turn: Turn<'_>) {
+        let mut seen = 0;
+        while seen < self.replica.pending_len() {
+            let mut to_do = Vec::new();
+            for stamped in self.replica.pending_from(seen) {
+                reactions(stamped, &mut to_do);
+            }
+            seen = self.replica.pending_len();
+            for reaction in to_do {
+                self.carry_out(turn, reaction);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, turn: Turn<'_>, reaction: Reaction) {
+        match reaction {
+            Reaction::Order(id) => self.set_alarm(&id),
+            Reaction::Attach(id, agent) => {
+                let order = self.state().order(&id);
+                if let Some(workflow_id) = order.map(|order| order.workflow_position.workflow_id.clone()) {
+                    self.offer(turn, &agent, &workflow_id);
+                }
+            }
+            Reaction::Attached(id, agent) => {
+                if let Some(session) = self.agents.get_mut(&agent).and_then(|agent| agent.session()) {
+                    session.offered.remove(&id);
+                }
+            }
+            Reaction::Detach(id, cause) => {
+                let agent = self.state().order(&id).and_then(|order| order.agent_path().cloned());
+                if let Some(agent) = agent {
+                    self.tell(&agent, cause, AgentCommand::DetachOrder(id));
+                }
+            }
+            Reaction::Mark(id) => {
+                let Some(agent) = self.state().order(&id).and_then(|order| order.agent_path().cloned()) else { return };
+                let transit = self.replica.relations().transit(&agent);
+                if let Some((cause, mark)) = transit.and_then(|transit| transit.marks.get(&id)).cloned() {
+                    self.tell(&agent, EventId(cause), AgentCommand::MarkOrder { order_id: id, mark });
+                }
+            }
+            Reaction::Item(key, agent, cause) => self.tell_item(&agent, &key, cause),
+            Reaction::ItemAttached(agent) => {
+                let transit = self.replica.relations().transit(&agent);
+                let waiting: Vec<_> =
+                    transit.map(|transit| transit.attaching.keys().cloned().collect()).unwrap_or_default();
+                for workflow_id in waiting {
+                    self.offer(turn, &agent, &workflow_id);
+                }
+            }
+            Reaction::ItemDetached(key) => {
+                for event in after_detaching(self.replica.state(), &key) {
+                    self.replica.take(turn, event);
+                }
+            }
+            Reaction::ItemChanged(item) => {
+                let key = item.key();
+                for agent_path in self.dedicated_agents(&item) {
+                    if self.state().items().attachment(&key, &agent_path).is_none() {
+                        let event = ItemEvent::ItemAttachable { key: key.clone(), agent_path };
+                        self.replica.take(turn, Event::Item(event));
+                    }
+                }
+                self.forget_needs();
+                if matches!(item, Item::AgentRef(_) | Item::SubagentItem(_)) {
+                    self.refresh_agents(turn);
+                }
+            }
+            Reaction::ItemDeleted(key) => {
+                self.forget_needs();
+                if matches!(key, ItemKey::Agent(_) | ItemKey::Subagent(_)) {
+                    self.refresh_agents(turn);
+                }
+            }
+        }
+    }
+
+    fn forget_needs(&mut self) {
+        for agent in self.agents.values_mut() {
+            agent.needs.clear();
+        }
+    }
+}

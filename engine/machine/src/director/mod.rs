@@ -1,0 +1,391 @@
+//! The director: the order engine of an agent. It takes orders and items from its controller, makes their steps, lets
+//! subagents run their jobs, and tells the controller what happened.
+//!
+//! It works without its controller for as long as it must. Whether a process may be started, is to be ended, or is lost, is
+//! decided here and nowhere else, and journaled before it is done: a launch leaves when `OrderProcessingStarted` is
+//! committed. After a restart every process that was running is asked for at its subagent by the name of its
+//! [`Attempt`](crate::attempt::Attempt).
+
+mod controller_link;
+mod execution;
+mod kill;
+mod launch;
+mod outcome;
+mod queue;
+mod reaction;
+mod subagent_link;
+
+use crate::alarms::Alarms;
+use crate::codec;
+use crate::host::{Act, Lane, Outgoing, RecordReader};
+use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
+use crate::message::Message;
+use crate::replica::{Locality, RecoveryError, Replica, Turn};
+use crate::timing::{CONGESTION_RETRY, SUBAGENT_SILENCE};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use baton_protocol::deadline::Deadlines;
+use baton_protocol::machine::{Input, Machine};
+use baton_protocol::outbox::Outbox;
+use baton_protocol::random::Random;
+use baton_protocol::record::{Position, Record};
+use baton_protocol::time::{Instant, Now};
+use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::model::event::{Event, NodeEvent};
+use baton_workflow::model::job::JobKey;
+use baton_workflow::state::State;
+use controller_link::ControllerLink;
+use core::time::Duration;
+use queue::JobQueues;
+use subagent_link::{SubagentLink, SubagentReason};
+
+/// What makes one director differ from another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DirectorConfig {
+    /// Names the node in the journal, for people.
+    pub node_id: String,
+    /// The subagent of the director's own host.
+    pub local_subagent: SubagentId,
+    /// What its machine contributes to expressions.
+    pub locality: Locality,
+    /// See [`crate::timing::RECONNECT_TIMEOUT`]. The subagents must know the same.
+    pub reconnect_timeout: Duration,
+    /// See [`crate::timing::SIGKILL_DELAY`].
+    pub sigkill_delay: Duration,
+}
+
+/// What the host says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DirectorInput {
+    /// About links.
+    Link(LinkInput),
+    /// The answer to [`Act::ReadRecords`].
+    Records {
+        /// For whom.
+        reader: RecordReader,
+        /// The records; none if they have been released.
+        records: Vec<Record>,
+    },
+    /// An image of the state, taken when the journal ended at `at`, is durable.
+    Imaged {
+        /// Where.
+        at: Position,
+    },
+}
+
+/// When to look again by the monotonic clock.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    /// Nobody coupled over this link.
+    Uncoupled(LinkId),
+    /// A sign of life for the controller.
+    ControllerBeat,
+    /// The controller has been silent.
+    ControllerSilence,
+    /// At a subagent.
+    Subagent(SubagentId, SubagentReason),
+    /// The time of a process is over.
+    Timeout(OrderId),
+}
+
+/// When to look again by the time of day.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    /// The order waits for it.
+    Order(OrderId),
+    /// The admission period of a process ends.
+    EndOfAdmission(OrderId),
+    /// An admission period of a job begins.
+    Job(JobKey),
+}
+
+/// The director. See the module.
+#[derive(Clone, Debug)]
+pub struct Director {
+    config: DirectorConfig,
+    replica: Replica,
+    random: Random,
+    controller: ControllerLink,
+    subagents: BTreeMap<SubagentId, SubagentLink>,
+    links: BTreeMap<LinkId, SubagentId>,
+    queues: JobQueues,
+    /// Jobs of which orders may be started.
+    dirty: BTreeSet<JobKey>,
+    deadlines: Deadlines<Reason>,
+    alarms: Alarms<Alarm>,
+    clock_check: Option<Instant>,
+    /// What leaves when the record of this step is committed.
+    outgoing: Vec<(Lane, Outgoing)>,
+}
+
+impl Director {
+    /// A director with an empty journal. It belongs to the first controller that couples.
+    #[must_use]
+    pub fn new(config: DirectorConfig) -> Self {
+        let replica = Replica::new(nobodys_state(), config.local_subagent.clone());
+        Self::with_replica(config, replica)
+    }
+
+    /// A director in the state of an image and the records after it.
+    ///
+    /// # Errors
+    /// When one of them is not understood, or they contradict each other.
+    pub fn recover<'r>(
+        config: DirectorConfig,
+        image: Option<&[u8]>,
+        records: impl IntoIterator<Item = &'r Record>,
+    ) -> Result<Self, RecoveryError> {
+        let mut replica = Replica::of_image(image, nobodys_state(), config.local_subagent.clone())?;
+        for record in records {
+            replica.apply(record)?;
+        }
+        Ok(Self::with_replica(config, replica))
+    }
+
+    fn with_replica(config: DirectorConfig, replica: Replica) -> Self {
+        Self {
+            config,
+            replica,
+            random: Random::new(0),
+            controller: ControllerLink::default(),
+            subagents: BTreeMap::new(),
+            links: BTreeMap::new(),
+            queues: JobQueues::default(),
+            dirty: BTreeSet::new(),
+            deadlines: Deadlines::new(),
+            alarms: Alarms::new(),
+            clock_check: None,
+            outgoing: Vec::new(),
+        }
+    }
+
+    /// What the journal makes up.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The items, orders and so on.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        self.replica.state()
+    }
+
+    /// Whether the controller is coupled.
+    #[must_use]
+    pub fn is_coupled(&self) -> bool {
+        self.controller.session().is_some()
+    }
+
+    /// Whether a subagent is coupled.
+    #[must_use]
+    pub fn is_coupled_with(&self, id: &SubagentId) -> bool {
+        self.subagents.get(id).is_some_and(SubagentLink::is_coupled)
+    }
+
+    fn agent_path(&self) -> Option<&AgentPath> {
+        self.replica.relations().dedication.as_ref().map(|dedication| &dedication.agent_path)
+    }
+
+    fn start(&mut self, turn: Turn<'_>, seed: u64) {
+        self.random = Random::new(seed);
+        if self.replica.relations().journal_id.is_empty() {
+            let journal_id = format!("{:016x}", self.random.child("journal id").next());
+            let node_id = self.config.node_id.clone();
+            let event = NodeEvent::JournalInitialized { node_id, journal_id, seed: seed.to_string() };
+            self.replica.take(turn, Event::Node(event));
+        }
+        self.replica.take(turn, Event::Node(NodeEvent::NodeReady { timezone: turn.around.zone.to_string() }));
+        let running: Vec<OrderId> = self.replica.relations().processes.keys().cloned().collect();
+        for id in &running {
+            self.watch_process(turn, id);
+            if let Some(key) = self.job_key_of(id) {
+                self.queues.started(id, key);
+            }
+        }
+        let orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
+        for id in &orders {
+            self.order_changed(turn, id);
+        }
+        self.refresh_subagents(turn);
+    }
+
+    fn on_link(&mut self, turn: Turn<'_>, input: LinkInput, out: &mut Outbox<'_, Self>) {
+        match input {
+            LinkInput::Up { link, dialled: Some(Peer::Subagent(id)) } => self.subagent_link_is_up(turn, link, id, out),
+            LinkInput::Up { link, dialled: None } => {
+                self.deadlines.set(Reason::Uncoupled(link), turn.now.instant + SUBAGENT_SILENCE);
+            }
+            LinkInput::Up { link, dialled: Some(Peer::Agent(_)) } => {
+                hang_up(link, "directors do not dial agents", out);
+            }
+            LinkInput::Failed { peer: Peer::Subagent(id), ending } => self.subagent_link_failed(turn, &id, ending),
+            LinkInput::Failed { .. } => {}
+            LinkInput::Down { link, ending } => {
+                out.withdraw(&Lane::Link(link));
+                match self.links.get(&link).cloned() {
+                    Some(id) => self.subagent_link_failed(turn, &id, ending),
+                    None => self.forget_controller_link(link),
+                }
+            }
+            LinkInput::Received { link, frame } => match self.links.get(&link).cloned() {
+                Some(id) => {
+                    if out.is_congested() {
+                        return self.give_up_subagent(turn, &id, "the journal is behind", out);
+                    }
+                    match codec::decode_message(&frame) {
+                        Ok(message) => self.on_subagent_message(turn, &id, message, out),
+                        Err(error) => self.give_up_subagent(turn, &id, &error.to_string(), out),
+                    }
+                }
+                None => {
+                    if out.is_congested() {
+                        return self.hang_up_controller(link, "the journal is behind", out);
+                    }
+                    match codec::decode_message(&frame) {
+                        Ok(message) => self.on_controller_message(turn, link, message, out),
+                        Err(error) => self.hang_up_controller(link, &error.to_string(), out),
+                    }
+                }
+            },
+        }
+    }
+
+    fn on_due(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
+        if out.is_congested() {
+            self.clock_check = Some(turn.now.instant + CONGESTION_RETRY);
+            return;
+        }
+        while let Some(reason) = self.deadlines.take_due(turn.now.instant) {
+            match reason {
+                Reason::Uncoupled(link) => self.hang_up_controller(link, "nobody has coupled", out),
+                Reason::ControllerBeat => self.beat_controller(turn, out),
+                Reason::ControllerSilence => self.controller_is_silent(out),
+                Reason::Subagent(id, reason) => self.subagent_is_due(turn, &id, reason, out),
+                Reason::Timeout(id) => self.time_is_over(turn, &id),
+            }
+        }
+    }
+
+    fn on_alarms(&mut self, turn: Turn<'_>, out: &Outbox<'_, Self>) {
+        if out.is_congested() {
+            return;
+        }
+        let mut orders = Vec::new();
+        while let Some(alarm) = self.alarms.take_due(turn.around.now) {
+            match alarm {
+                Alarm::Order(id) => orders.push(id),
+                Alarm::EndOfAdmission(id) => self.time_is_over(turn, &id),
+                Alarm::Job(key) => {
+                    self.dirty.insert(key);
+                }
+            }
+        }
+        self.replica.steps(turn, orders.iter().cloned());
+        for id in &orders {
+            self.order_changed(turn, id);
+        }
+    }
+
+    fn on_imaged(&mut self, at: Position, out: &mut Outbox<'_, Self>) {
+        out.imaged(at);
+        let needed = self.replica.feed_mut().release(self.controller.adopted);
+        out.release(needed.min(at.offset));
+    }
+
+    /// A message, when the record of this step is committed.
+    fn say<M: Message>(&mut self, turn: Turn<'_>, link: LinkId, message: &M) {
+        match codec::encode_message(message) {
+            Ok(frame) => self.outgoing.push((Lane::Link(link), Outgoing::Frame(frame))),
+            Err(_) => self.give_up_later(turn, link),
+        }
+    }
+
+    /// The link is given up with the next input: giving up may decide events, and this step may have been written already.
+    fn give_up_later(&mut self, turn: Turn<'_>, link: LinkId) {
+        let reason = match self.links.get(&link) {
+            Some(id) => Reason::Subagent(id.clone(), SubagentReason::Silence),
+            None => Reason::ControllerSilence,
+        };
+        self.deadlines.set(reason, turn.now.instant);
+    }
+
+    /// Lets out what waits for the record of this step.
+    fn let_out(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
+        for (lane, outgoing) in core::mem::take(&mut self.outgoing) {
+            let fence = out.committed();
+            let Lane::Link(link) = lane else { continue };
+            if out.promise(fence, lane, outgoing).is_err() {
+                self.give_up_later(turn, link);
+            }
+        }
+    }
+}
+
+/// A message that asserts nothing, at once.
+fn say_now<M: Message>(link: LinkId, message: &M, out: &mut Outbox<'_, Director>) {
+    if let Ok(frame) = codec::encode_message(message) {
+        out.hint(Act::Link(LinkHint::Send { link, frame }));
+    }
+}
+
+fn hang_up(link: LinkId, reason: &str, out: &mut Outbox<'_, Director>) {
+    out.withdraw(&Lane::Link(link));
+    out.hint(Act::Link(LinkHint::HangUp { link, reason: reason.into() }));
+}
+
+/// The state of an agent that belongs to nobody yet.
+fn nobodys_state() -> State {
+    State::agent(AgentPath::new(""), ControllerId::new(""))
+}
+
+impl Machine for Director {
+    type Input = DirectorInput;
+    type Lane = Lane;
+    type Hint = Act;
+    type Promise = Outgoing;
+
+    fn step(&mut self, now: Now, input: Input<DirectorInput>, out: &mut Outbox<'_, Self>) {
+        let locality = core::mem::take(&mut self.config.locality);
+        let turn = Turn::new(now, out.journal().epoch(), &locality);
+        match input {
+            Input::Start { seed } => self.start(turn, seed),
+            Input::Due => self.on_due(turn, out),
+            Input::Stored(_) => {}
+            Input::Arrived(input) => match input {
+                DirectorInput::Link(input) => self.on_link(turn, input, out),
+                DirectorInput::Records { reader, records } => self.on_records(reader, &records, out),
+                DirectorInput::Imaged { at } => self.on_imaged(at, out),
+            },
+        }
+        self.on_alarms(turn, out);
+        self.react(turn);
+        self.replica.commit(out);
+        self.let_out(turn, out);
+        self.send_events(out);
+        let check = self.clock_check.filter(|at| *at > now.instant);
+        self.clock_check = self.alarms.deadline(now).into_iter().chain(check).min();
+        self.config.locality = locality;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadlines.next().into_iter().chain(self.clock_check).min()
+    }
+
+    fn check(&self) {
+        self.deadlines.check();
+        assert!(self.outgoing.is_empty(), "something was not let out");
+        assert_eq!(self.replica.pending_len(), 0, "something was decided but not written");
+        for (link, id) in &self.links {
+            assert!(self.subagents.get(id).is_some_and(|subagent| subagent.has_link(*link)), "{link} leads nowhere");
+        }
+        self.queues.check(self.replica.relations().processes.len());
+    }
+}
+
+/// How a link ended says whether the peer is dead.
+fn is_dead(ending: Ending) -> bool {
+    ending == Ending::Refused
+}

@@ -1,0 +1,97 @@
+//! What the end of a process means for its order.
+
+use crate::process::{End, Ended, KillCause};
+use alloc::format;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+use baton_workflow::model::job::{Executable, WorkflowJob};
+use baton_workflow::model::order::Order;
+use baton_workflow::model::outcome::{Completed, Outcome};
+use baton_workflow::problem::Problem;
+use baton_workflow::text::return_code::ReturnCodeMeaning;
+use baton_workflow::value::{Fields, Name, Value};
+
+/// How often the process of an order may be lost at one position before that counts as failure of the job.
+pub(super) const MAX_LOSSES: usize = 10;
+
+/// On Unix, the return code of a process that was ended by a signal is this plus the signal's number.
+const SIGNAL_BASE: i32 = 128;
+
+/// The outcome of a process that has ended.
+pub(super) fn of_end(job: &WorkflowJob, order: &Order, end: &End) -> Outcome {
+    let completed = completed(job, end);
+    match end.killed {
+        None => completed.into(),
+        Some(KillCause::Command) => Outcome::Killed { outcome: completed },
+        Some(KillCause::Timeout) => Outcome::TimedOut { outcome: completed },
+        Some(KillCause::Lost) => {
+            let message = "The process was ended because its subagent ended or lost its director";
+            of_loss(Some(job), order, Problem::coded("ProcessLostDueToSubagentEnd", [], message))
+        }
+    }
+}
+
+/// The outcome of a process that is lost.
+pub(super) fn of_loss(job: Option<&WorkflowJob>, order: &Order, problem: Problem) -> Outcome {
+    let position = &order.workflow_position.position;
+    let losses = order
+        .historic_outcomes
+        .latest_first()
+        .take_while(|historic| historic.position == *position && historic.outcome.is_process_lost())
+        .take(MAX_LOSSES)
+        .count();
+    if job.is_none_or(|job| job.is_not_restartable) || losses >= MAX_LOSSES {
+        Outcome::disrupted(problem)
+    } else {
+        Outcome::process_lost(problem)
+    }
+}
+
+/// The outcome of a process that was to be killed before it was started.
+pub(super) fn killed_before_start() -> Outcome {
+    Outcome::Killed { outcome: failed("The process was cancelled before it was started", Fields::default()) }
+}
+
+fn completed(job: &WorkflowJob, end: &End) -> Completed {
+    let code = match &end.how {
+        Ended::Exited { code } => *code,
+        Ended::Signaled { signal } => SIGNAL_BASE.saturating_add(*signal),
+        Ended::NotStarted { reason } => return failed(reason, Fields::default()),
+        Ended::KilledBeforeStart => {
+            return failed("The process was cancelled before it was started", Fields::default());
+        }
+    };
+    let mut values: Vec<(Name, Value)> = Vec::new();
+    if end.killed.is_none() {
+        match &end.return_values {
+            Ok(returned) => {
+                values.extend(returned.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())));
+            }
+            Err(problem) => return failed(&format!("The file with return values: {problem}"), Fields::default()),
+        }
+    }
+    if !matches!(job.executable, Executable::InternalExecutable { .. }) {
+        values.push(("returnCode".into(), i64::from(code).into()));
+    }
+    let named_values: Fields = values.into_iter().collect();
+    if !meaning(job).is_success(code) {
+        return Completed::Failed { message: None, named_values, uncatchable: false };
+    }
+    match &end.error_line {
+        Some(line) if job.fail_on_err_written => failed(&format!("The job's error channel: {line}"), Fields::default()),
+        _ => Completed::Succeeded { named_values },
+    }
+}
+
+fn failed(message: &str, named_values: Fields) -> Completed {
+    Completed::Failed { message: Some(message.to_string()), named_values, uncatchable: false }
+}
+
+fn meaning(job: &WorkflowJob) -> ReturnCodeMeaning {
+    match &job.executable {
+        Executable::PathExecutable { return_code_meaning, .. }
+        | Executable::ShellScriptExecutable { return_code_meaning, .. }
+        | Executable::CommandLineExecutable { return_code_meaning, .. } => return_code_meaning.clone(),
+        Executable::InternalExecutable { .. } => ReturnCodeMeaning::default(),
+    }
+}

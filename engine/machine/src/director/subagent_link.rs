@@ -1,0 +1,502 @@
+//! The director's link to a subagent: dialling, coupling, signs of life, the reports of processes, and their loss.
+//!
+//! A subagent that is silent or refuses gets no more jobs at once: that is an event, so that it is chosen by nobody until it
+//! couples again. Its processes are lost when it is known to be dead, when it is another run, or when its lease (see
+//! [`crate::message`]) must have run out.
+
+use super::{Director, Reason, hang_up, is_dead, say_now};
+use crate::attempt::{Attempt, RunId};
+use crate::host::Act;
+use crate::link::{Ending, LinkHint, LinkId, Peer};
+use crate::message::{
+    AttemptState, Channel, FromSubagent, Report, Reported, SubagentCoupling, SubagentRefusal, ToSubagent,
+};
+use crate::process::{KillCause, ProcessSpec, Signal};
+use crate::replica::Turn;
+use crate::timing::{COUPLING, HEARTBEAT, LOSS_MARGIN, REDIAL, SUBAGENT_SILENCE};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use baton_protocol::outbox::Outbox;
+use baton_workflow::id::{OrderId, SubagentId};
+use baton_workflow::model::event::{Event, SubagentEvent};
+use baton_workflow::model::order_event::OrderEvent;
+use baton_workflow::problem::{Checked, Problem};
+use core::time::Duration;
+
+/// What to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum SubagentReason {
+    /// Dial again.
+    Redial,
+    /// Nothing came of dialling or coupling.
+    Coupling,
+    /// Give a sign of life.
+    Beat,
+    /// The subagent has been silent.
+    Silence,
+    /// The lease of the subagent must have run out.
+    Lost,
+}
+
+/// A subagent, and how it is reached now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SubagentLink {
+    address: String,
+    phase: Phase,
+    /// Whether the next coupling takes the subagent over from whomever it belongs to.
+    force: bool,
+    /// Of its last coupling.
+    pub(super) environment: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Phase {
+    #[default]
+    Waiting,
+    Dialling,
+    Coupling(LinkId),
+    Coupled(Session),
+}
+
+/// A coupling that lasts.
+#[derive(Clone, Debug)]
+struct Session {
+    link: LinkId,
+    number: u64,
+    /// Number of the last launch or kill.
+    messages: u64,
+    /// Number of the last report that has arrived.
+    received: u64,
+    /// Number of the last sign of life that has arrived.
+    heard: u64,
+}
+
+impl SubagentLink {
+    pub(super) fn is_coupled(&self) -> bool {
+        matches!(self.phase, Phase::Coupled(_))
+    }
+
+    pub(super) fn has_link(&self, link: LinkId) -> bool {
+        self.link() == Some(link)
+    }
+
+    fn link(&self) -> Option<LinkId> {
+        match &self.phase {
+            Phase::Waiting | Phase::Dialling => None,
+            Phase::Coupling(link) => Some(*link),
+            Phase::Coupled(session) => Some(session.link),
+        }
+    }
+
+    fn session(&mut self) -> Option<&mut Session> {
+        match &mut self.phase {
+            Phase::Coupled(session) => Some(session),
+            Phase::Waiting | Phase::Dialling | Phase::Coupling(_) => None,
+        }
+    }
+}
+
+impl Director {
+    /// Reaches for the subagents that there are, where they are.
+    pub(super) fn refresh_subagents(&mut self, turn: Turn<'_>) {
+        let known: BTreeMap<SubagentId, String> = self
+            .replica
+            .relations()
+            .subagents
+            .iter()
+            .map(|(id, subagent)| (id.clone(), subagent.item().uri.clone()))
+            .collect();
+        let gone: Vec<SubagentId> = self.subagents.keys().filter(|id| !known.contains_key(*id)).cloned().collect();
+        for id in gone {
+            if let Some(link) = self.subagents.remove(&id).and_then(|subagent| subagent.link()) {
+                self.links.remove(&link);
+            }
+            self.disarm(&id);
+            self.deadlines.cancel(&Reason::Subagent(id, SubagentReason::Lost));
+        }
+        for (id, address) in known {
+            let is_new = !self.subagents.contains_key(&id);
+            let subagent = self.subagents.entry(id.clone()).or_default();
+            let has_moved = !is_new && subagent.address != address;
+            subagent.address = address;
+            if is_new {
+                self.arm(turn, &id, SubagentReason::Redial, Duration::ZERO);
+                // What the predecessor has heard last is not known; not later than now.
+                self.lease_from_now(turn, &id);
+            }
+            if has_moved {
+                self.arm(turn, &id, SubagentReason::Silence, Duration::ZERO);
+            }
+        }
+    }
+
+    pub(super) fn subagent_is_due(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        reason: SubagentReason,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let Some(subagent) = self.subagents.get_mut(id) else { return };
+        match reason {
+            SubagentReason::Redial => {
+                if let Phase::Waiting = subagent.phase {
+                    subagent.phase = Phase::Dialling;
+                    let address = subagent.address.clone();
+                    self.arm(turn, id, SubagentReason::Coupling, COUPLING);
+                    out.hint(Act::Link(LinkHint::Dial { peer: Peer::Subagent(id.clone()), address }));
+                }
+            }
+            SubagentReason::Coupling => match subagent.phase {
+                Phase::Dialling => self.subagent_link_failed(turn, id, Ending::Lost),
+                Phase::Coupling(_) => self.give_up_subagent(turn, id, "the subagent does not answer", out),
+                Phase::Waiting | Phase::Coupled(_) => {}
+            },
+            SubagentReason::Beat => {
+                if let Some(session) = subagent.session() {
+                    let (link, session, heard) = (session.link, session.number, session.heard);
+                    self.arm(turn, id, SubagentReason::Beat, HEARTBEAT);
+                    say_now(link, &ToSubagent::Beat { session, heard }, out);
+                }
+            }
+            SubagentReason::Silence => self.give_up_subagent(turn, id, "the subagent is silent", out),
+            SubagentReason::Lost => {
+                if !subagent.is_coupled() {
+                    let message = format!("Subagent:{id} has been silent for so long that it has ended its processes");
+                    let problem = Problem::coded("ProcessLostDueToSilence", [], message);
+                    self.processes_are_lost(turn, id, &problem);
+                }
+            }
+        }
+    }
+
+    pub(super) fn subagent_link_is_up(
+        &mut self,
+        turn: Turn<'_>,
+        link: LinkId,
+        id: SubagentId,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let is_wanted = |subagent: &&mut SubagentLink| matches!(subagent.phase, Phase::Dialling);
+        let dedication = self.replica.relations().dedication.clone();
+        let (Some(subagent), Some(dedication)) = (self.subagents.get_mut(&id).filter(is_wanted), dedication) else {
+            return hang_up(link, "not needed any more", out);
+        };
+        subagent.phase = Phase::Coupling(link);
+        let force = subagent.force;
+        self.links.insert(link, id.clone());
+        self.arm(turn, &id, SubagentReason::Coupling, COUPLING);
+        let relations = self.replica.relations();
+        let run = relations.run_of(&id);
+        let processes = relations.processes_of(&id);
+        let attempts = processes
+            .iter()
+            .filter_map(|order_id| relations.processes.get(order_id).map(|process| process.attempt(order_id)))
+            .collect();
+        let coupling = SubagentCoupling {
+            agent_path: dedication.agent_path,
+            agent_run_id: dedication.agent_run_id,
+            subagent_id: id,
+            epoch: turn.epoch,
+            run_id: run.map(|(run_id, _)| run_id),
+            received: run.map_or(0, |(_, received)| received),
+            attempts,
+            force,
+        };
+        self.say(turn, link, &ToSubagent::Couple(coupling));
+    }
+
+    /// There is no link to the subagent, or no more.
+    pub(super) fn subagent_link_failed(&mut self, turn: Turn<'_>, id: &SubagentId, ending: Ending) {
+        let message = match ending {
+            Ending::Refused => format!("Subagent:{id} is not there"),
+            Ending::Lost => format!("Subagent:{id} cannot be reached"),
+        };
+        self.fail_subagent(turn, id, Problem::coded("SubagentUnreachable", [], message));
+        if is_dead(ending) {
+            let message = format!("Subagent:{id} has ended, and its processes with it");
+            self.processes_are_lost(turn, id, &Problem::coded("ProcessLostDueToSubagentDeath", [], message));
+        }
+    }
+
+    /// Ends the link to a subagent, and tries again later.
+    pub(super) fn give_up_subagent(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        reason: &str,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        if let Some(link) = self.subagents.get(id).and_then(SubagentLink::link) {
+            hang_up(link, reason, out);
+        }
+        self.fail_subagent(turn, id, Problem::new(format!("Subagent:{id}: {reason}")));
+    }
+
+    fn fail_subagent(&mut self, turn: Turn<'_>, id: &SubagentId, problem: Problem) {
+        let Some(subagent) = self.subagents.get_mut(id) else { return };
+        if let Some(link) = subagent.link() {
+            self.links.remove(&link);
+        }
+        subagent.phase = Phase::Waiting;
+        self.disarm(id);
+        self.arm(turn, id, SubagentReason::Redial, REDIAL);
+        let known = self.replica.relations().subagents.get(id).and_then(|subagent| subagent.problem());
+        if known != Some(&problem) {
+            self.subagent_event(turn, id, SubagentEvent::SubagentCouplingFailed { problem });
+        }
+    }
+
+    /// The processes of a subagent are not running any more.
+    pub(super) fn processes_are_lost(&mut self, turn: Turn<'_>, id: &SubagentId, problem: &Problem) {
+        let orders = self.replica.relations().processes_of(id);
+        for order_id in &orders {
+            self.process_is_lost(turn, order_id, problem.clone());
+        }
+        self.replica.steps(turn, orders);
+    }
+
+    pub(super) fn on_subagent_message(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        message: FromSubagent,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let number = match message {
+            FromSubagent::Coupled { session, run_id, environment, attempts } => {
+                return self.subagent_coupled(turn, id, session, run_id, environment, attempts, out);
+            }
+            FromSubagent::Refused(refusal) => return self.subagent_refuses(turn, id, &refusal, out),
+            FromSubagent::Launched { session, .. }
+            | FromSubagent::Reports { session, .. }
+            | FromSubagent::Beat { session, .. }
+            | FromSubagent::Stopping { session } => session,
+        };
+        let Some(session) = self.subagents.get_mut(id).and_then(SubagentLink::session) else { return };
+        if session.number != number {
+            return;
+        }
+        if let FromSubagent::Beat { number, .. } = message {
+            session.heard = session.heard.max(number);
+        }
+        self.arm(turn, id, SubagentReason::Silence, SUBAGENT_SILENCE);
+        self.lease_from_now(turn, id);
+        match message {
+            FromSubagent::Reports { first, reports, .. } => self.on_reports(turn, id, first, reports, out),
+            FromSubagent::Launched { attempt, state, .. } => {
+                if state == AttemptState::NotStarted && self.is_current(id, &attempt) {
+                    let message = format!("Subagent:{id} did not start the process");
+                    let problem = Problem::coded("ProcessNotStarted", [], message);
+                    self.process_is_lost(turn, &attempt.order_id, problem);
+                    self.replica.steps(turn, [attempt.order_id]);
+                }
+            }
+            FromSubagent::Stopping { .. } => {
+                self.subagent_event(turn, id, SubagentEvent::SubagentShutdownStarted);
+            }
+            FromSubagent::Coupled { .. } | FromSubagent::Refused(_) | FromSubagent::Beat { .. } => {}
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
+    fn subagent_coupled(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        number: u64,
+        run_id: RunId,
+        environment: BTreeMap<String, String>,
+        attempts: Vec<(Attempt, AttemptState)>,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let Some(subagent) = self.subagents.get_mut(id) else { return };
+        let link = match &subagent.phase {
+            Phase::Coupling(link) => *link,
+            Phase::Coupled(session) if session.number == number => return,
+            _ => return self.give_up_subagent(turn, id, "it coupled without being asked", out),
+        };
+        subagent.environment = environment;
+        subagent.force = false;
+        let run = self.replica.relations().run_of(id);
+        let is_same = run.is_some_and(|(known, _)| known == run_id);
+        if !is_same {
+            let message = format!("Subagent:{id} has been restarted");
+            self.processes_are_lost(turn, id, &Problem::coded("ProcessLostDueToRestart", [], message));
+            if run.is_some() {
+                self.subagent_event(turn, id, SubagentEvent::SubagentRestarted);
+            }
+            let event = SubagentEvent::SubagentDedicated { subagent_run_id: run_id.to_string() };
+            self.subagent_event(turn, id, event);
+        }
+        if let Some(subagent) = self.subagents.get_mut(id) {
+            let received = run.filter(|_| is_same).map_or(0, |(_, received)| received);
+            subagent.phase = Phase::Coupled(Session { link, number, messages: 0, received, heard: 0 });
+        }
+        let known = self.replica.relations().subagents.get(id);
+        if known.is_some_and(|subagent| !subagent.is_reachable() && !subagent.is_detaching()) || is_same {
+            self.subagent_event(turn, id, SubagentEvent::SubagentCoupled);
+        }
+        self.disarm(id);
+        self.arm(turn, id, SubagentReason::Beat, Duration::ZERO);
+        self.arm(turn, id, SubagentReason::Silence, SUBAGENT_SILENCE);
+        self.lease_from_now(turn, id);
+        if is_same {
+            for (attempt, state) in attempts {
+                self.resume_process(turn, id, &attempt, state);
+            }
+        }
+    }
+
+    /// What the subagent knows of a process that was started before.
+    fn resume_process(&mut self, turn: Turn<'_>, id: &SubagentId, attempt: &Attempt, state: AttemptState) {
+        if !self.is_current(id, attempt) {
+            return;
+        }
+        match state {
+            AttemptState::NotStarted => self.launch_again(turn, &attempt.order_id),
+            AttemptState::Running => self.kill_again(turn, &attempt.order_id),
+            AttemptState::Finished => {}
+        }
+    }
+
+    fn subagent_refuses(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        refusal: &SubagentRefusal,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let reason = format!("it refuses: {refusal}");
+        self.give_up_subagent(turn, id, &reason, out);
+    }
+
+    pub(super) fn reset_subagent(&mut self, turn: Turn<'_>, id: &SubagentId, force: bool) -> Checked<()> {
+        let Some(subagent) = self.subagents.get_mut(id) else {
+            return Err(Problem::new(format!("Subagent:{id} is unknown here")));
+        };
+        subagent.force = true;
+        self.subagent_event(turn, id, SubagentEvent::SubagentResetStarted { force });
+        let message = format!("Subagent:{id} has been reset");
+        self.processes_are_lost(turn, id, &Problem::coded("ProcessLostDueToReset", [], message));
+        self.subagent_event(turn, id, SubagentEvent::SubagentReset);
+        self.arm(turn, id, SubagentReason::Silence, Duration::ZERO);
+        Ok(())
+    }
+
+    fn on_reports(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        first: u64,
+        reports: Vec<Report>,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let Some(session) = self.subagents.get_mut(id).and_then(SubagentLink::session) else { return };
+        if first > session.received + 1 {
+            let reason = format!("report {first} follows report {}", session.received);
+            return self.give_up_subagent(turn, id, &reason, out);
+        }
+        let known = usize::try_from(session.received + 1 - first).unwrap_or(usize::MAX);
+        if reports.len() <= known {
+            return;
+        }
+        session.received = first + reports.len() as u64 - 1;
+        let (link, number, received) = (session.link, session.number, session.received);
+        let mut is_worth_a_record = false;
+        let mut ended = Vec::new();
+        let mut output: Option<(OrderId, Channel, String)> = None;
+        for Report { attempt, what } in reports.into_iter().skip(known) {
+            is_worth_a_record |= !matches!(what, Reported::Started { .. });
+            if !self.is_current(id, &attempt) {
+                continue;
+            }
+            match what {
+                Reported::Started { .. } => {}
+                Reported::Output { channel, chunk } => match &mut output {
+                    Some((order_id, last, text)) if *order_id == attempt.order_id && *last == channel => {
+                        text.push_str(&chunk);
+                    }
+                    _ => {
+                        self.output(turn, output.take());
+                        output = Some((attempt.order_id, channel, chunk));
+                    }
+                },
+                Reported::Ended(end) => {
+                    self.output(turn, output.take());
+                    self.process_has_ended(turn, &attempt.order_id, &end);
+                    ended.push(attempt.order_id);
+                }
+            }
+        }
+        self.output(turn, output);
+        if is_worth_a_record {
+            let until_event_id = i64::try_from(received).unwrap_or(i64::MAX);
+            self.subagent_event(turn, id, SubagentEvent::SubagentEventsObserved { until_event_id });
+            self.say(turn, link, &ToSubagent::Received { session: number, until: received });
+        }
+        self.replica.steps(turn, ended);
+    }
+
+    fn output(&mut self, turn: Turn<'_>, output: Option<(OrderId, Channel, String)>) {
+        let Some((order_id, channel, chunk)) = output else { return };
+        let event = match channel {
+            Channel::Stdout => OrderEvent::OrderStdoutWritten { chunk },
+            Channel::Stderr => OrderEvent::OrderStderrWritten { chunk },
+        };
+        self.replica.take(turn, Event::Order(order_id, event));
+    }
+
+    /// Whether this attempt is what is taken for running at the subagent. All others are stragglers.
+    fn is_current(&self, id: &SubagentId, attempt: &Attempt) -> bool {
+        let process = self.replica.relations().processes.get(&attempt.order_id);
+        process.is_some_and(|process| process.subagent_id == *id && process.attempt(&attempt.order_id) == *attempt)
+    }
+
+    /// Lets a subagent start a process, when that is committed. If it is not coupled, it will be asked when it is.
+    pub(super) fn send_launch(&mut self, turn: Turn<'_>, id: &SubagentId, attempt: Attempt, spec: ProcessSpec) {
+        let Some(session) = self.subagents.get_mut(id).and_then(SubagentLink::session) else { return };
+        session.messages += 1;
+        let (link, number, session) = (session.link, session.messages, session.number);
+        self.say(turn, link, &ToSubagent::Launch { session, number, attempt, spec });
+    }
+
+    /// Lets a subagent end a process. If it is not coupled, it will be told when it is.
+    pub(super) fn send_kill(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        attempt: Attempt,
+        signal: Signal,
+        grace: Duration,
+        cause: KillCause,
+    ) {
+        let Some(session) = self.subagents.get_mut(id).and_then(SubagentLink::session) else { return };
+        session.messages += 1;
+        let (link, number, session) = (session.link, session.messages, session.number);
+        self.say(turn, link, &ToSubagent::Kill { session, number, attempt, signal, grace, cause });
+    }
+
+    pub(super) fn subagent_event(&mut self, turn: Turn<'_>, id: &SubagentId, event: SubagentEvent) {
+        self.replica.take(turn, Event::Subagent(id.clone(), event));
+    }
+
+    /// The subagent may have heard from us that we heard it now. Its processes are lost when that lease must have run out.
+    fn lease_from_now(&mut self, turn: Turn<'_>, id: &SubagentId) {
+        self.arm(turn, id, SubagentReason::Lost, self.config.reconnect_timeout + LOSS_MARGIN);
+    }
+
+    fn arm(&mut self, turn: Turn<'_>, id: &SubagentId, reason: SubagentReason, after: Duration) {
+        self.deadlines.set(Reason::Subagent(id.clone(), reason), turn.now.instant + after);
+    }
+
+    /// All but the loss of its processes.
+    fn disarm(&mut self, id: &SubagentId) {
+        use SubagentReason::{Beat, Coupling, Redial, Silence};
+        for reason in [Redial, Coupling, Beat, Silence] {
+            self.deadlines.cancel(&Reason::Subagent(id.clone(), reason));
+        }
+    }
+}

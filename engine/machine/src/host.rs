@@ -1,0 +1,99 @@
+//! What controllers and directors say to their hosts: plain data.
+//!
+//! A host delivers inputs and carries out effects in order (see [`baton_protocol::outbox::Effect`]). For the machines here:
+//!
+//! - [`Act::Link`] and [`Outgoing::Frame`] are for the network. A frame for a link that is gone is dropped.
+//! - [`Outgoing::Reply`] and [`Act::Reply`] answer a caller, once.
+//! - [`Outgoing::Events`] answers a reader, once.
+//! - [`Act::ReadRecords`] is for storage: records from an offset on, some of them, for the reader who wants what is not in
+//!   memory any more.
+
+use crate::codec::Stamped;
+use crate::link::{LinkHint, LinkId};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
+use baton_protocol::gate;
+use baton_protocol::record::Offset;
+use baton_workflow::model::command::Response;
+use baton_workflow::problem::Problem;
+
+/// Names somebody who gave a command. Chosen by the host, used once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallerId(pub u64);
+
+/// Names somebody who reads events. Chosen by the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReaderId(pub u64);
+
+/// To whom a promise goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// A session with a peer.
+    Link(LinkId),
+    /// Somebody who gave a command.
+    Caller(CallerId),
+    /// Somebody who reads events.
+    Reader(ReaderId),
+}
+
+/// What the journal is sure of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outgoing {
+    /// A whole frame for the link.
+    Frame(Arc<[u8]>),
+    /// The answer to a command.
+    Reply(Reply),
+    /// Committed events.
+    Events(Vec<Stamped>),
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The answer, or why the command is refused.
+    pub answer: Result<Response, Problem>,
+    /// The last event that the answer depends on: who reads events until here, sees what the command did.
+    pub event_id: EventId,
+}
+
+/// Who wants records from storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordReader {
+    /// A reader of events.
+    Reader(ReaderId),
+    /// The peer over a link.
+    Link(LinkId),
+}
+
+/// What may be done at once, because it asserts nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// About links.
+    Link(LinkHint),
+    /// Refuses a command.
+    Reply {
+        /// Whose.
+        caller: CallerId,
+        /// Why.
+        reply: Reply,
+    },
+    /// Reads records.
+    ReadRecords {
+        /// For whom; to be handed back with them.
+        reader: RecordReader,
+        /// The first.
+        from: Offset,
+    },
+}
+
+impl gate::Promise for Outgoing {
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Frame(frame) => frame.len(),
+                Self::Reply(_) => 0,
+                Self::Events(events) => events.len() * size_of::<Stamped>(),
+            }
+    }
+}

@@ -1,0 +1,353 @@
+//! What a node's events say about its relations to other nodes: who belongs to whom, up to where each has heard the other,
+//! and what is on its way between them. Folded like the state, and part of the same image.
+
+use crate::attempt::{Attempt, RunId};
+use crate::codec::{Stamped, epoch, event_id};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
+use baton_protocol::record::Epoch;
+use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId, WorkflowId};
+use baton_workflow::model::event::{AgentEvent, Event, NodeEvent};
+use baton_workflow::model::item::Item;
+use baton_workflow::model::key::ItemKey;
+use baton_workflow::model::operation::ItemEvent;
+use baton_workflow::model::order::{AttachedState, OrderMark};
+use baton_workflow::model::order_event::OrderEvent;
+use baton_workflow::problem::Problem;
+use baton_workflow::state::State;
+use baton_workflow::state::subagent::Subagents;
+use baton_workflow::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The relations of a controller or a director.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relations {
+    /// Identifies the journal; empty before its first event.
+    pub journal_id: String,
+    /// Of a director: whom it belongs to.
+    pub dedication: Option<Dedication>,
+    /// Of a director: the highest epoch of its controller. A lower one is not obeyed.
+    #[serde(with = "epoch")]
+    pub superior_epoch: Epoch,
+    /// Of a controller: its agents.
+    pub agents: BTreeMap<AgentPath, AgentRelation>,
+    /// Of a director: its subagents. Of a controller: what it has heard of them.
+    pub subagents: Subagents,
+    /// Of a director: the processes which it takes for running.
+    pub processes: BTreeMap<OrderId, RunningProcess>,
+}
+
+/// Whom a director belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dedication {
+    /// The agent.
+    pub agent_path: AgentPath,
+    /// The controller.
+    pub controller_id: ControllerId,
+    /// Identifies the controller's journal.
+    pub controller_run_id: String,
+    /// Identifies the journal of the agent.
+    pub agent_run_id: String,
+}
+
+/// An agent, seen from the controller.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgentRelation {
+    /// Identifies the agent's journal, once the agent is dedicated to this controller.
+    pub run_id: Option<String>,
+    /// The last event of the agent that was adopted.
+    #[serde(with = "event_id")]
+    pub adopted: EventId,
+    /// Whether it was coupled at last, and not shut down since.
+    pub is_coupled: bool,
+    /// Why it cannot be reached now.
+    pub problem: Option<Problem>,
+    /// What is on its way to the agent.
+    pub transit: Transit,
+}
+
+/// What is on its way from a controller to an agent, with the events which caused it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Transit {
+    /// Items to be handed over or taken back.
+    pub items: BTreeMap<ItemKey, u64>,
+    /// Orders to be handed over, by workflow.
+    pub attaching: BTreeMap<WorkflowId, BTreeMap<OrderId, u64>>,
+    /// Orders to be taken back.
+    pub detaching: BTreeMap<OrderId, u64>,
+    /// Marks which the agent does not know yet.
+    pub marks: BTreeMap<OrderId, (u64, OrderMark)>,
+}
+
+/// A process that is taken for running.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunningProcess {
+    /// The event that started it.
+    #[serde(with = "event_id")]
+    pub number: EventId,
+    /// The epoch of that event.
+    #[serde(with = "epoch")]
+    pub epoch: Epoch,
+    /// Where it runs.
+    pub subagent_id: SubagentId,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it is ended because its admission period is over.
+    pub end_of_admission: Option<Timestamp>,
+}
+
+impl RunningProcess {
+    /// Its name at the subagent.
+    #[must_use]
+    pub fn attempt(&self, order_id: &OrderId) -> Attempt {
+        Attempt { number: self.number, epoch: self.epoch, order_id: order_id.clone() }
+    }
+}
+
+impl Relations {
+    /// Of an empty journal. `local` is the subagent of the director's own host.
+    #[must_use]
+    pub fn new(local: SubagentId) -> Self {
+        Self {
+            journal_id: String::new(),
+            dedication: None,
+            superior_epoch: Epoch::default(),
+            agents: BTreeMap::new(),
+            subagents: Subagents::new(local),
+            processes: BTreeMap::new(),
+        }
+    }
+
+    /// The orders whose processes run at a subagent.
+    #[must_use]
+    pub fn processes_of(&self, subagent_id: &SubagentId) -> Vec<OrderId> {
+        self.subagents.get(subagent_id).map(|subagent| subagent.orders().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The run of a subagent which the director knows, and the number of the last of its reports in the journal.
+    #[must_use]
+    pub fn run_of(&self, subagent_id: &SubagentId) -> Option<(RunId, u64)> {
+        let subagent = self.subagents.get(subagent_id)?;
+        let run_id = RunId::parse(subagent.run_id()?)?;
+        Some((run_id, event_id_of(subagent.event_id()).0))
+    }
+
+    /// What is on its way to an agent.
+    #[must_use]
+    pub fn transit(&self, agent: &AgentPath) -> Option<&Transit> {
+        self.agents.get(agent).map(|agent| &agent.transit)
+    }
+
+    /// Folds an event which has been applied to the state. `epoch` is that of its record.
+    pub(crate) fn apply(&mut self, state: &State, epoch: Epoch, stamped: &Stamped) {
+        match &stamped.event {
+            Event::Node(event) => self.apply_node_event(event),
+            Event::Agent(path, event) => self.agents.entry(path.clone()).or_default().apply(event),
+            Event::Subagent(id, event) => self.subagents.apply(id, event),
+            Event::Item(event) => self.apply_item_event(stamped.event_id, event),
+            Event::Order(id, event) => {
+                self.apply_process_event(epoch, stamped, id, event);
+                self.apply_transit_event(state, stamped.event_id, id, event);
+            }
+            Event::Board(..) | Event::Plan(..) | Event::PlanSchema(..) | Event::OrderWatch(..) => {}
+        }
+    }
+
+    fn apply_node_event(&mut self, event: &NodeEvent) {
+        match event {
+            NodeEvent::JournalInitialized { journal_id, .. } => self.journal_id.clone_from(journal_id),
+            NodeEvent::DirectorDedicated { agent_path, controller_id, controller_run_id, agent_run_id } => {
+                self.dedication = Some(Dedication {
+                    agent_path: agent_path.clone(),
+                    controller_id: controller_id.clone(),
+                    controller_run_id: controller_run_id.clone(),
+                    agent_run_id: agent_run_id.clone(),
+                });
+            }
+            NodeEvent::SuperiorObserved { epoch } => self.superior_epoch = Epoch(event_id_of(*epoch).0),
+            NodeEvent::ControllerInitialized { .. }
+            | NodeEvent::NodeReady { .. }
+            | NodeEvent::EventsReleased { .. }
+            | NodeEvent::NodeShutDown => {}
+        }
+    }
+
+    fn apply_item_event(&mut self, event_id: EventId, event: &ItemEvent) {
+        match event {
+            ItemEvent::ItemAttachable { key, agent_path } | ItemEvent::ItemDetachable { key, agent_path } => {
+                let transit = &mut self.agents.entry(agent_path.clone()).or_default().transit;
+                transit.items.insert(key.clone(), event_id.0);
+            }
+            ItemEvent::ItemAttached { key, agent_path, .. } | ItemEvent::ItemDetached { key, agent_path } => {
+                if let Some(agent) = self.agents.get_mut(agent_path) {
+                    agent.transit.items.remove(key);
+                }
+                // At an agent, what is detached is gone.
+                if self.dedication.is_some() {
+                    match key {
+                        ItemKey::Subagent(id) => self.subagents.delete(id),
+                        ItemKey::SubagentBundle(id) => self.subagents.delete_bundle(id),
+                        _ => {}
+                    }
+                }
+            }
+            ItemEvent::ItemDeleted { key: ItemKey::Agent(path) } => {
+                self.agents.remove(path);
+            }
+            ItemEvent::ItemDeleted { key: ItemKey::Subagent(id) } => self.subagents.delete(id),
+            ItemEvent::ItemDeleted { key: ItemKey::SubagentBundle(id) } => self.subagents.delete_bundle(id),
+            ItemEvent::ItemDetachingFromMe { key: ItemKey::Subagent(id) } => self.subagents.set_detaching(id),
+            ItemEvent::UnsignedSimpleItemAdded { item }
+            | ItemEvent::UnsignedSimpleItemChanged { item }
+            | ItemEvent::ItemAttachedToMe { item } => match item {
+                Item::SubagentItem(item) => self.subagents.put(item),
+                Item::SubagentBundle(item) => self.subagents.put_bundle(item),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn apply_process_event(&mut self, epoch: Epoch, stamped: &Stamped, id: &OrderId, event: &OrderEvent) {
+        match event {
+            OrderEvent::OrderProcessingStarted {
+                subagent_id: Some(subagent_id),
+                subagent_bundle_id,
+                end_of_admission_period,
+                ..
+            } => {
+                self.subagents.apply_started(id, subagent_id, subagent_bundle_id.as_ref());
+                self.processes.insert(
+                    id.clone(),
+                    RunningProcess {
+                        number: stamped.event_id,
+                        epoch,
+                        subagent_id: subagent_id.clone(),
+                        started: stamped.timestamp,
+                        end_of_admission: *end_of_admission_period,
+                    },
+                );
+            }
+            OrderEvent::OrderProcessed { .. } => {
+                if let Some(process) = self.processes.remove(id) {
+                    self.subagents.apply_processed(id, &process.subagent_id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Of a controller. The order is as after the event.
+    fn apply_transit_event(&mut self, state: &State, event_id: EventId, id: &OrderId, event: &OrderEvent) {
+        let mark = |mark: OrderMark| (event_id.0, mark);
+        match event {
+            OrderEvent::OrderAttachable { agent_path } => {
+                let Some(order) = state.order(id) else { return };
+                let workflow_id = order.workflow_position.workflow_id.clone();
+                let transit = &mut self.agents.entry(agent_path.clone()).or_default().transit;
+                transit.attaching.entry(workflow_id).or_default().insert(id.clone(), event_id.0);
+            }
+            OrderEvent::OrderAttached { agent_path } => {
+                if let (Some(order), Some(agent)) = (state.order(id), self.agents.get_mut(agent_path)) {
+                    agent.transit.attached(&order.workflow_position.workflow_id, id);
+                    if let Some(mark) = &order.mark {
+                        agent.transit.marks.insert(id.clone(), (event_id.0, mark.clone()));
+                    }
+                }
+            }
+            OrderEvent::OrderDetachable => {
+                if let Some(agent) = self.agent_of(state, id) {
+                    agent.transit.marks.remove(id);
+                    agent.transit.detaching.insert(id.clone(), event_id.0);
+                }
+            }
+            OrderEvent::OrderDetached => {
+                for agent in self.agents.values_mut() {
+                    agent.transit.detaching.remove(id);
+                    agent.transit.marks.remove(id);
+                }
+            }
+            OrderEvent::OrderCancellationMarked { mode } => {
+                self.marked(state, id, mark(OrderMark::Cancelling { mode: mode.clone() }));
+            }
+            OrderEvent::OrderSuspensionMarked { mode } => {
+                self.marked(state, id, mark(OrderMark::Suspending { mode: mode.clone() }));
+            }
+            OrderEvent::OrderResumptionMarked { position, history_operations, as_succeeded, restart_killed_job } => {
+                let resuming = OrderMark::Resuming {
+                    position: position.clone(),
+                    history_operations: history_operations.clone(),
+                    as_succeeded: *as_succeeded,
+                    restart_killed_job: *restart_killed_job,
+                };
+                self.marked(state, id, mark(resuming));
+            }
+            OrderEvent::OrderGoMarked { position } => {
+                self.marked(state, id, mark(OrderMark::Go { position: position.clone() }));
+            }
+            OrderEvent::OrderCancellationMarkedOnAgent | OrderEvent::OrderSuspensionMarkedOnAgent => {
+                if let Some(agent) = self.agent_of(state, id) {
+                    agent.transit.marks.remove(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An attached order is marked. The same mark for the second time comes from the agent: it knows.
+    fn marked(&mut self, state: &State, id: &OrderId, mark: (u64, OrderMark)) {
+        let is_attached =
+            state.order(id).is_some_and(|order| matches!(order.attached_state, Some(AttachedState::Attached { .. })));
+        let Some(agent) = self.agent_of(state, id).filter(|_| is_attached) else { return };
+        let marks = &mut agent.transit.marks;
+        if marks.get(id).is_some_and(|(_, pending)| *pending == mark.1) {
+            marks.remove(id);
+        } else {
+            marks.insert(id.clone(), mark);
+        }
+    }
+
+    fn agent_of(&mut self, state: &State, id: &OrderId) -> Option<&mut AgentRelation> {
+        let agent_path = state.order(id)?.attached_state.as_ref()?.agent_path();
+        self.agents.get_mut(agent_path)
+    }
+}
+
+impl Transit {
+    fn attached(&mut self, workflow_id: &WorkflowId, id: &OrderId) {
+        if let Some(orders) = self.attaching.get_mut(workflow_id) {
+            orders.remove(id);
+            if orders.is_empty() {
+                self.attaching.remove(workflow_id);
+            }
+        }
+    }
+}
+
+impl AgentRelation {
+    fn apply(&mut self, event: &AgentEvent) {
+        match event {
+            AgentEvent::AgentDedicated { agent_run_id, agent_event_id } => {
+                self.run_id = Some(agent_run_id.clone());
+                self.adopted = event_id_of(*agent_event_id);
+                self.problem = None;
+            }
+            AgentEvent::AgentCoupled | AgentEvent::AgentReady { .. } => {
+                self.is_coupled = true;
+                self.problem = None;
+            }
+            AgentEvent::AgentCouplingFailed { problem } => self.problem = Some(problem.clone()),
+            AgentEvent::AgentEventsObserved { until_event_id } => self.adopted = event_id_of(*until_event_id),
+            AgentEvent::AgentShutDown => self.is_coupled = false,
+            AgentEvent::AgentResetStarted { .. } => self.adopted = EventId::BEFORE_FIRST,
+            AgentEvent::AgentReset => *self = Self { transit: core::mem::take(&mut self.transit), ..Self::default() },
+        }
+    }
+}
+
+/// Ids in events are signed, because their JSON numbers are.
+fn event_id_of(id: i64) -> EventId {
+    EventId(u64::try_from(id).unwrap_or(0))
+}

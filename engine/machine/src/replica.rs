@@ -1,0 +1,326 @@
+//! The replicated part of a controller or a director: everything that its journal says, and the transaction being decided.
+//!
+//! *Decide*: [`Replica::take`], [`Replica::steps`] and [`Replica::execute`] apply events as they are decided and collect them.
+//! [`Replica::commit`] writes them, at the end of an input, as one record. *Apply*: [`Replica::apply`] folds a record that was
+//! written before, here or elsewhere. Both lead to the same state; [`Replica::check_equal`] is for tests of that.
+//!
+//! Events are applied before they are written, so a record must not be refused: the owner takes nothing in while the outbox
+//! is congested, and what one input may lead to is far below the other half of the limits.
+
+use crate::codec::{self, CodecError, Stamped, Transaction};
+use crate::feed::{Feed, Marks};
+use crate::relations::Relations;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use baton_protocol::event_id::{EventId, EventIds};
+use baton_protocol::limit;
+use baton_protocol::machine::Machine;
+use baton_protocol::outbox::Outbox;
+use baton_protocol::record::{Epoch, Offset, Record};
+use baton_protocol::time::Now;
+use baton_workflow::command;
+use baton_workflow::id::{OrderId, SubagentId};
+use baton_workflow::model::command::{Command, Response};
+use baton_workflow::model::event::{Event, NodeEvent};
+use baton_workflow::problem::{Checked, Problem};
+use baton_workflow::schedule::TimeZone;
+use baton_workflow::state::State;
+use baton_workflow::step::{Surroundings, next_events};
+use baton_workflow::time::Timestamp;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// What a journal makes up.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    state: State,
+    relations: Relations,
+    ids: EventIds,
+    feed: Feed,
+    /// What is decided but not yet written.
+    pending: Vec<Stamped>,
+}
+
+/// What is kept of a replica so that the records before can be given up.
+#[derive(Serialize, Deserialize)]
+struct Image {
+    state: State,
+    relations: Relations,
+    #[serde(with = "codec::event_id")]
+    last: EventId,
+    marks: Marks,
+}
+
+/// A journal that cannot be replayed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecoveryError {
+    /// The bytes of the image or of a record are not understood.
+    Codec {
+        /// The record; none for the image.
+        offset: Option<Offset>,
+        /// Why.
+        error: CodecError,
+    },
+    /// An event contradicts those before.
+    Event {
+        /// Its record.
+        offset: Offset,
+        /// Its id.
+        event_id: EventId,
+        /// Why.
+        problem: Problem,
+    },
+}
+
+impl fmt::Display for RecoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Codec { offset: None, error } => write!(f, "the image of the state cannot be read: {error}"),
+            Self::Codec { offset: Some(offset), error } => write!(f, "record {offset} cannot be read: {error}"),
+            Self::Event { offset, event_id, problem } => {
+                write!(f, "event {event_id} in record {offset} contradicts the events before: {problem}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for RecoveryError {}
+
+/// A record that was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Committing {
+    /// Its events.
+    pub(crate) events: Arc<[Stamped]>,
+}
+
+impl Replica {
+    /// The state of an empty journal. `local` is the subagent of the node's own host, if any.
+    #[must_use]
+    pub fn new(state: State, local: SubagentId) -> Self {
+        Self {
+            state,
+            relations: Relations::new(local),
+            ids: EventIds::default(),
+            feed: Feed::default(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// The state of an image, or of an empty journal.
+    ///
+    /// # Errors
+    /// When the image is not understood.
+    pub fn of_image(image: Option<&[u8]>, empty: State, local: SubagentId) -> Result<Self, RecoveryError> {
+        let Some(bytes) = image else { return Ok(Self::new(empty, local)) };
+        let image: Image = codec::decode_image(bytes).map_err(|error| RecoveryError::Codec { offset: None, error })?;
+        let mut relations = image.relations;
+        relations.subagents.set_local(local);
+        Ok(Self {
+            state: image.state,
+            relations,
+            ids: EventIds::after(image.last),
+            feed: Feed::new(image.marks),
+            pending: Vec::new(),
+        })
+    }
+
+    /// An image of the state. Cheap memory, but time in proportion to the state.
+    ///
+    /// # Panics
+    /// In the middle of a step.
+    #[must_use]
+    pub fn image(&self) -> Vec<u8> {
+        assert!(self.pending.is_empty(), "an image in the middle of a step");
+        codec::encode_image(&Image {
+            state: self.state.clone(),
+            relations: self.relations.clone(),
+            last: self.ids.last(),
+            marks: self.feed.marks(),
+        })
+    }
+
+    /// Folds a record that was written before.
+    ///
+    /// # Errors
+    /// When it is not understood or contradicts the state. Then the replica is of no use any more.
+    pub fn apply(&mut self, record: &Record) -> Result<Arc<[Stamped]>, RecoveryError> {
+        let offset = record.id.offset;
+        let events = Transaction::decode(&record.payload)
+            .map_err(|error| RecoveryError::Codec { offset: Some(offset), error })?
+            .events;
+        for stamped in &events {
+            let contradiction = |problem| RecoveryError::Event { offset, event_id: stamped.event_id, problem };
+            self.ids.observe(stamped.event_id).map_err(|error| contradiction(Problem::new(error.to_string())))?;
+            self.apply_event(record.id.epoch, stamped).map_err(contradiction)?;
+        }
+        let events: Arc<[Stamped]> = events.into();
+        self.feed.push(offset, record.payload.len(), events.clone());
+        Ok(events)
+    }
+
+    /// The items, orders and so on.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The relations to other nodes.
+    #[must_use]
+    pub fn relations(&self) -> &Relations {
+        &self.relations
+    }
+
+    /// The events for readers.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    pub(crate) fn feed_mut(&mut self) -> &mut Feed {
+        &mut self.feed
+    }
+
+    /// The last event, written or decided.
+    #[must_use]
+    pub fn last_event_id(&self) -> EventId {
+        self.ids.last()
+    }
+
+    /// Panics when two replicas of one journal differ.
+    pub fn check_equal(&self, other: &Self) {
+        assert_eq!(self.ids, other.ids);
+        assert_eq!(self.relations, other.relations);
+        assert_eq!(self.state, other.state);
+    }
+
+    /// What has been decided in this step, from the `from`th event on.
+    pub(crate) fn pending_from(&self, from: usize) -> &[Stamped] {
+        self.pending.get(from..).unwrap_or_default()
+    }
+
+    pub(crate) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Decides an event that is certain to fit.
+    pub(crate) fn take(&mut self, turn: Turn<'_>, event: Event) {
+        let timestamp = turn.around.now;
+        if let Err(problem) = self.try_take(turn, timestamp, event) {
+            panic!("broken invariant: a decided event does not fit the state: {problem}");
+        }
+    }
+
+    /// Decides an event that happened elsewhere, if it fits.
+    pub(crate) fn try_take(&mut self, turn: Turn<'_>, timestamp: Timestamp, event: Event) -> Checked<()> {
+        let mut ids = self.ids;
+        let stamped = Stamped { event_id: ids.next(turn.now.timestamp), timestamp, event };
+        self.apply_event(turn.epoch, &stamped)?;
+        self.ids = ids;
+        self.pending.push(stamped);
+        Ok(())
+    }
+
+    /// Decides all steps that these orders, and those they wake, can make.
+    pub(crate) fn steps(&mut self, turn: Turn<'_>, orders: impl IntoIterator<Item = OrderId>) {
+        let mut events = Vec::new();
+        next_events(&mut self.state, turn.around, orders, &mut events);
+        self.note(turn, events);
+    }
+
+    /// Decides on a command, and the steps that follow.
+    pub(crate) fn execute(&mut self, turn: Turn<'_>, command: &Command) -> Checked<Response> {
+        let mut events = Vec::new();
+        let response = command::execute(&mut self.state, turn.around, command, &mut events);
+        self.note(turn, events);
+        response
+    }
+
+    /// Notes events which have been applied to the state already.
+    fn note(&mut self, turn: Turn<'_>, events: Vec<Event>) {
+        for event in events {
+            let event_id = self.ids.next(turn.now.timestamp);
+            let stamped = Stamped { event_id, timestamp: turn.around.now, event };
+            self.relations.apply(&self.state, turn.epoch, &stamped);
+            self.pending.push(stamped);
+        }
+    }
+
+    fn apply_event(&mut self, epoch: Epoch, stamped: &Stamped) -> Checked<()> {
+        if let Event::Node(NodeEvent::DirectorDedicated { agent_path, controller_id, .. }) = &stamped.event {
+            self.state = State::agent(agent_path.clone(), controller_id.clone());
+        }
+        self.state.apply(&stamped.event)?;
+        self.relations.apply(&self.state, epoch, stamped);
+        Ok(())
+    }
+
+    /// Writes what has been decided in this step as one record. None if nothing has.
+    pub(crate) fn commit<M: Machine>(&mut self, out: &mut Outbox<'_, M>) -> Option<Committing> {
+        if self.pending.is_empty() {
+            return None;
+        }
+        let events = core::mem::take(&mut self.pending);
+        let transaction = Transaction { events };
+        let payload = transaction.encode();
+        let events = transaction.events;
+        if payload.len() <= limit::RECORD_PAYLOAD || events.len() == 1 {
+            return Some(self.append(payload, events, out));
+        }
+        // Longer than a record can be. The parts are whole events, and whatever follows from the first part only would be decided
+        // again after a crash between them.
+        let mut all: Vec<Stamped> = Vec::with_capacity(events.len());
+        let half = events.len() / 2;
+        let mut first = events;
+        let second = first.split_off(half);
+        for part in [first, second] {
+            self.pending = part;
+            if let Some(committing) = self.commit(out) {
+                all.extend(committing.events.iter().cloned());
+            }
+        }
+        Some(Committing { events: all.into() })
+    }
+
+    fn append<M: Machine>(&mut self, payload: Vec<u8>, events: Vec<Stamped>, out: &mut Outbox<'_, M>) -> Committing {
+        let length = payload.len();
+        #[expect(clippy::expect_used, reason = "nothing is taken in while the outbox is congested")]
+        let id = out.append(payload).expect("room for a record");
+        let events: Arc<[Stamped]> = events.into();
+        self.feed.push(id.offset, length, events.clone());
+        Committing { events }
+    }
+}
+
+/// What a node's machine contributes to expressions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Locality {
+    /// The environment, for `env()`.
+    pub environment: BTreeMap<String, String>,
+    /// The zone of `now()` if none is given, and for display.
+    pub zone: TimeZone,
+}
+
+impl Default for Locality {
+    /// Without environment, in UTC.
+    fn default() -> Self {
+        Self { environment: BTreeMap::new(), zone: TimeZone::utc() }
+    }
+}
+
+/// What decisions of one step depend on besides the state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Now,
+    pub(crate) epoch: Epoch,
+    pub(crate) around: Surroundings<'a>,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(now: Now, epoch: Epoch, locality: &'a Locality) -> Self {
+        let timestamp = Timestamp::from_millis(now.timestamp.as_millis());
+        let around = Surroundings { now: timestamp, env: &locality.environment, zone: &locality.zone };
+        Self { now, epoch, around }
+    }
+}

@@ -1,0 +1,89 @@
+//! Subagents that are lost: new jobs start elsewhere soon, and what ran is repeated once it is certain that it ended.
+
+use crate::world::{Name, World, job_with, one_job};
+use baton_machine::timing::{LOSS_MARGIN, RECONNECT_TIMEOUT};
+use baton_workflow::id::OrderId;
+use baton_workflow::model::order::OrderState;
+use std::time::Duration;
+
+fn finished(id: &'static str) -> impl Fn(&World) -> bool {
+    move |world| world.order(id).is_some_and(|order| order.state == OrderState::Finished)
+}
+
+#[test]
+fn a_dead_subagent_s_job_is_repeated_elsewhere_soon() {
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""subagentBundleIdExpr": "'FIXED'","#, "sleep 20000"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A") == Some(Name::First));
+    world.kill(Name::First);
+    let time = world.run_until("running elsewhere", |world| world.runs("A") == Some(Name::Second));
+    assert!(time <= Duration::from_secs(3), "{time:?}");
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&2));
+    world.check_replay();
+}
+
+#[test]
+fn a_job_that_must_not_be_repeated_fails() {
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""isNotRestartable": true,"#, "sleep 20000"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    world.kill(Name::First);
+    world.run_until("failed", |world| world.order("A").is_some_and(|order| order.state == OrderState::Failed));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));
+}
+
+#[test]
+fn a_silent_subagent_gets_no_jobs_and_keeps_what_it_runs_until_its_lease_ends() {
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""subagentBundleIdExpr": "'FIXED'","#, "sleep 300000"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A") == Some(Name::First));
+    world.silent.insert(Name::First);
+    world.run_for(Duration::from_millis(2_500));
+    world.add_order("B");
+    let time = world.run_until("running elsewhere", |world| world.runs("B") == Some(Name::Second));
+    assert!(time <= Duration::from_millis(500), "{time:?}");
+    assert_eq!(world.runs("A"), Some(Name::First));
+    // The world checks that it does not run twice at a time.
+    let time = world.run_until("repeated", |world| world.runs("A") == Some(Name::Second));
+    assert!(time <= RECONNECT_TIMEOUT + LOSS_MARGIN, "{time:?}");
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&2));
+    // It comes back, and what it tells of the first attempt is not heard.
+    world.silent.clear();
+    world.run_until("coupled", |world| world.director().is_coupled_with(&baton_workflow::id::SubagentId::new("first")));
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.events_of("A").iter().filter(|name| **name == "OrderProcessed").count(), 2);
+    world.check_replay();
+}
+
+#[test]
+fn a_subagent_that_is_silent_for_a_while_goes_on() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("sleep 10000\\nout done"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    world.silent.insert(Name::First);
+    world.run_for(Duration::from_secs(15));
+    world.silent.clear();
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));
+    assert_eq!(world.events_of("A").iter().filter(|name| **name == "OrderStdoutWritten").count(), 1);
+}
+
+#[test]
+fn a_restarted_subagent_has_lost_its_processes() {
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""subagentBundleIdExpr": "'FIXED'","#, "sleep 20000"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A") == Some(Name::First));
+    world.silent.insert(Name::First);
+    world.kill(Name::First);
+    world.start(Name::First);
+    world.silent.clear();
+    world.run_until("repeated", |world| world.starts.get(&OrderId::new("A")) == Some(&2));
+    world.run_until("finished", finished("A"));
+    world.check_replay();
+}

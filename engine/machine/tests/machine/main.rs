@@ -1,0 +1,12 @@
+//! The machines together, on a host in memory: links without delay, a disk that never fails, processes that are scripts of
+//! a few words. Each test states what must come out; all of them share the checks of the world.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod codec;
+mod coupling;
+mod execution;
+mod loss;
+mod process;
+mod recovery;
+mod world;

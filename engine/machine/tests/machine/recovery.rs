@@ -1,0 +1,91 @@
+//! Nodes that are killed and come back: nothing is lost, nothing happens twice.
+
+use crate::world::{Name, World, execute, one_job};
+use baton_workflow::id::OrderId;
+use baton_workflow::model::order::OrderState;
+use std::time::Duration;
+
+fn finished(id: &'static str) -> impl Fn(&World) -> bool {
+    move |world| world.order(id).is_some_and(|order| order.state == OrderState::Finished)
+}
+
+#[test]
+fn a_process_survives_the_restart_of_its_director() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("out one\\nsleep 5000\\nout two"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    world.run_for(Duration::from_secs(1));
+    world.kill(Name::Director);
+    world.run_for(Duration::from_secs(10));
+    world.start(Name::Director);
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));
+    let events = world.events_of("A");
+    assert_eq!(events.iter().filter(|name| **name == "OrderStdoutWritten").count(), 2, "{events:?}");
+    world.check_replay();
+}
+
+#[test]
+fn the_controller_restarts_while_a_process_runs() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("sleep 5000\\nout done"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    world.kill(Name::Controller);
+    world.run_for(Duration::from_secs(10));
+    world.start(Name::Controller);
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));
+    world.check_replay();
+}
+
+#[test]
+fn everything_restarts_at_any_moment() {
+    // The moments differ by some steps of the protocol each.
+    for moment in 0..40 {
+        let mut world = World::new();
+        let jobs = [execute("", "out one\\nsleep 30"), execute("", "out two\\nsleep 30")].join(",");
+        world.deploy("1", &format!(r#"{{"TYPE": "Workflow", "path": "W", "instructions": [{jobs}]}}"#));
+        world.add_order("A");
+        world.run_for(Duration::from_millis(2 * moment));
+        let name = if moment % 2 == 0 { Name::Controller } else { Name::Director };
+        world.kill(name);
+        world.run_for(Duration::from_millis(100 * (moment % 3)));
+        world.start(name);
+        world.run_until("finished", finished("A"));
+        let events = world.events_of("A");
+        assert_eq!(events.iter().filter(|name| **name == "OrderProcessed").count(), 2, "{moment}: {events:?}");
+        assert_eq!(events.iter().filter(|name| **name == "OrderStdoutWritten").count(), 2, "{moment}: {events:?}");
+        assert_eq!(world.starts.get(&OrderId::new("A")), Some(&2), "{moment}");
+        world.check_replay();
+    }
+}
+
+#[test]
+fn repeated_messages_change_nothing() {
+    let mut world = World::new();
+    world.doubles = true;
+    world.deploy("1", &one_job("out one\\nsleep 100\\nout two"));
+    world.add_order("A");
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));
+    let events = world.events_of("A");
+    assert_eq!(events.iter().filter(|name| **name == "OrderStdoutWritten").count(), 2, "{events:?}");
+    world.check_replay();
+}
+
+#[test]
+fn orders_go_on_without_the_controller() {
+    let mut world = World::new();
+    let jobs = [execute("", "sleep 20000"), execute("", "sleep 1000")].join(",");
+    world.deploy("1", &format!(r#"{{"TYPE": "Workflow", "path": "W", "instructions": [{jobs}]}}"#));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    world.silent.insert(Name::Controller);
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&2));
+    world.silent.clear();
+    world.run_until("finished", finished("A"));
+    world.check_replay();
+}

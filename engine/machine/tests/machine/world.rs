@@ -1,0 +1,639 @@
+//! The host: a controller, a director and two subagents, their links, disks and processes, and one clock for all.
+//!
+//! Checked all the time: at most one process of an order runs, event ids increase at every journal, and what a promise tells was
+//! on the disk.
+
+use crate::process::{Act as ProcessAct, Process};
+use baton_machine::attempt::Attempt;
+use baton_machine::codec::{Stamped, Transaction};
+use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
+use baton_machine::director::{Director, DirectorConfig, DirectorInput};
+use baton_machine::host::{Act, CallerId, Lane, Outgoing, RecordReader, Reply};
+use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
+use baton_machine::process::{Ended, ProcessSpec, Signal};
+use baton_machine::replica::Locality;
+use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
+use baton_machine::timing::{RECONNECT_TIMEOUT, SIGKILL_DELAY};
+use baton_protocol::checksum::Checksum;
+use baton_protocol::frame;
+use baton_protocol::journal::{Journal, Recovered, Stored};
+use baton_protocol::limit::Limits;
+use baton_protocol::machine::{Input, Machine};
+use baton_protocol::node::Node;
+use baton_protocol::outbox::Effect;
+use baton_protocol::record::{Offset, Position, Record};
+use baton_protocol::time::{Duration, Instant, Now, Timestamp};
+use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::json::from_text;
+use baton_workflow::model::command::Command;
+use baton_workflow::model::event::Event;
+use baton_workflow::model::order::Order;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// When the clock starts: 2026-01-01T00:00:00Z.
+const START: i64 = 1_767_225_600_000;
+
+/// The nodes, by their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Name {
+    Controller,
+    Director,
+    First,
+    Second,
+}
+
+impl Name {
+    fn of(address: &str) -> Option<Self> {
+        match address {
+            "director" => Some(Self::Director),
+            "first" => Some(Self::First),
+            "second" => Some(Self::Second),
+            _ => None,
+        }
+    }
+}
+
+/// A node with its disk.
+struct Host<M: Machine> {
+    node: Option<Node<M>>,
+    records: Vec<Record>,
+}
+
+impl<M: Machine> Host<M> {
+    fn node(&self) -> &Node<M> {
+        self.node.as_ref().expect("alive")
+    }
+}
+
+enum Task {
+    Controller(Input<ControllerInput>),
+    Director(Input<DirectorInput>),
+    Subagent(Name, Input<SubagentInput>),
+}
+
+pub(crate) struct World {
+    pub(crate) now: Now,
+    controller: Host<Controller>,
+    director: Host<Director>,
+    first: Option<Node<Subagent>>,
+    second: Option<Node<Subagent>>,
+    links: BTreeMap<LinkId, (Name, Name)>,
+    last_link: u64,
+    tasks: VecDeque<Task>,
+    processes: BTreeMap<(Name, Attempt), Process>,
+    /// Nodes that nothing comes from or goes to, without anybody noticing.
+    pub(crate) silent: BTreeSet<Name>,
+    /// Whether every frame is delivered twice.
+    pub(crate) doubles: bool,
+    callers: u64,
+    replies: BTreeMap<CallerId, Reply>,
+    seeds: u64,
+    /// How often a process was started for an order.
+    pub(crate) starts: BTreeMap<OrderId, usize>,
+    digest: Checksum,
+}
+
+impl World {
+    /// All nodes are up; the controller knows the agent and its subagents.
+    pub(crate) fn new() -> Self {
+        let mut world = Self {
+            now: Now { instant: Instant::ZERO, timestamp: Timestamp::from_millis(START) },
+            controller: Host { node: None, records: Vec::new() },
+            director: Host { node: None, records: Vec::new() },
+            first: None,
+            second: None,
+            links: BTreeMap::new(),
+            last_link: 0,
+            tasks: VecDeque::new(),
+            processes: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            doubles: false,
+            callers: 0,
+            replies: BTreeMap::new(),
+            seeds: 0,
+            starts: BTreeMap::new(),
+            digest: Checksum::new(0),
+        };
+        for name in [Name::Controller, Name::Director, Name::First, Name::Second] {
+            world.start(name);
+        }
+        world.command(
+            r#"{"TYPE": "UpdateItems", "operations": [
+                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "AgentRef", "path": "AGENT", "directors": ["first"]}},
+                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "SubagentItem", "id": "first", "agentPath": "AGENT", "uri": "director"}}
+            ]}"#,
+        );
+        // The director answers at the address that the controller knows; the subagents have addresses of their own.
+        world.command(
+            r#"{"TYPE": "UpdateItems", "operations": [
+                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "AgentRef", "path": "AGENT", "uri": "director"}},
+                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "SubagentItem", "id": "first", "agentPath": "AGENT", "uri": "first"}},
+                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "SubagentItem", "id": "second", "agentPath": "AGENT", "uri": "second"}},
+                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "SubagentBundle", "id": "FIXED", "subagentToPriority": {"first": 2, "second": 1}}}
+            ]}"#,
+        );
+        world.run_until("coupled", |world| {
+            world.controller().is_coupled_with(&agent())
+                && world.director().is_coupled_with(&SubagentId::new("first"))
+                && world.director().is_coupled_with(&SubagentId::new("second"))
+        });
+        world
+    }
+
+    pub(crate) fn controller(&self) -> &Controller {
+        self.controller.node().machine()
+    }
+
+    pub(crate) fn director(&self) -> &Director {
+        self.director.node().machine()
+    }
+
+    /// Starts a node, from its disk if it has one.
+    pub(crate) fn start(&mut self, name: Name) {
+        self.seeds += 1;
+        let seed = self.seeds;
+        match name {
+            Name::Controller => {
+                let machine =
+                    Controller::recover(controller_config(), None, &self.controller.records).expect("recovery");
+                let journal = Journal::alone(recovered(&self.controller.records), Limits::DEFAULT);
+                self.controller.node = Some(Node::new(machine, journal));
+                self.tasks.push_back(Task::Controller(Input::Start { seed }));
+            }
+            Name::Director => {
+                let machine = Director::recover(director_config(), None, &self.director.records).expect("recovery");
+                let journal = Journal::alone(recovered(&self.director.records), Limits::DEFAULT);
+                self.director.node = Some(Node::new(machine, journal));
+                self.tasks.push_back(Task::Director(Input::Start { seed }));
+            }
+            Name::First | Name::Second => {
+                let node = Node::new(
+                    Subagent::new(SubagentConfig {
+                        environment: BTreeMap::from([("WHERE".into(), format!("{name:?}"))]),
+                        reconnect_timeout: RECONNECT_TIMEOUT,
+                    }),
+                    Journal::alone(Recovered::default(), Limits::DEFAULT),
+                );
+                *self.subagent_mut(name) = Some(node);
+                self.tasks.push_back(Task::Subagent(name, Input::Start { seed }));
+            }
+        }
+    }
+
+    /// Kills a node, and its processes with it. Its peers see that, unless it is silent.
+    pub(crate) fn kill(&mut self, name: Name) {
+        match name {
+            Name::Controller => self.controller.node = None,
+            Name::Director => self.director.node = None,
+            Name::First | Name::Second => *self.subagent_mut(name) = None,
+        }
+        self.processes.retain(|(at, _), _| *at != name);
+        self.tasks.retain(|task| match task {
+            Task::Controller(_) => name != Name::Controller,
+            Task::Director(_) => name != Name::Director,
+            Task::Subagent(at, _) => name != *at,
+        });
+        let links: Vec<LinkId> =
+            self.links.iter().filter(|(_, (a, b))| *a == name || *b == name).map(|(link, _)| *link).collect();
+        for link in links {
+            if let Some((a, b)) = self.links.remove(&link) {
+                let other = if a == name { b } else { a };
+                if !self.silent.contains(&name) {
+                    self.link_input(other, LinkInput::Down { link, ending: Ending::Lost });
+                }
+            }
+        }
+    }
+
+    /// Gives a command and returns the answer, when it is committed.
+    pub(crate) fn try_command(&mut self, command: &str) -> Reply {
+        let command: Command = from_text(command).expect("a command");
+        self.callers += 1;
+        let caller = CallerId(self.callers);
+        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, command })));
+        self.drain();
+        self.replies.remove(&caller).expect("an answer")
+    }
+
+    pub(crate) fn command(&mut self, command: &str) {
+        let reply = self.try_command(command);
+        assert!(reply.answer.is_ok(), "{:?}", reply.answer);
+    }
+
+    /// Deploys a workflow `W` in a version, with jobs at the agent.
+    pub(crate) fn deploy(&mut self, version: &str, workflow: &str) {
+        self.command(&format!(
+            r#"{{"TYPE": "UpdateItems", "operations": [
+                {{"TYPE": "AddVersion", "versionId": "{version}"}},
+                {{"TYPE": "AddOrChangeVersioned", "item": {workflow}}}
+            ]}}"#,
+        ));
+    }
+
+    pub(crate) fn add_order(&mut self, id: &str) {
+        self.command(&format!(
+            r#"{{"TYPE": "AddOrder", "order": {{"id": "{id}", "workflowPath": "W", "planId": [], "arguments": {{}}}}}}"#
+        ));
+    }
+
+    pub(crate) fn order(&self, id: &str) -> Option<&Order> {
+        self.controller().state().order(&OrderId::new(id))
+    }
+
+    /// The names of the controller's events of an order, without those of output.
+    pub(crate) fn events_of(&self, id: &str) -> Vec<&'static str> {
+        self.events(Name::Controller)
+            .iter()
+            .filter(|stamped| matches!(&stamped.event, Event::Order(order_id, _) if order_id.as_str() == id))
+            .map(|stamped| stamped.event.type_name())
+            .collect()
+    }
+
+    /// All events on the disk of a node.
+    pub(crate) fn events(&self, name: Name) -> Vec<Stamped> {
+        let records = match name {
+            Name::Controller => &self.controller.records,
+            Name::Director => &self.director.records,
+            Name::First | Name::Second => panic!("no journal"),
+        };
+        records.iter().flat_map(|record| Transaction::decode(&record.payload).expect("a transaction").events).collect()
+    }
+
+    /// Whether the process of an order runs somewhere.
+    pub(crate) fn runs(&self, id: &str) -> Option<Name> {
+        self.processes.keys().find(|(_, attempt)| attempt.order_id.as_str() == id).map(|(name, _)| *name)
+    }
+
+    /// Lets time pass until something is so. At most some minutes.
+    pub(crate) fn run_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) -> Duration {
+        let start = self.now.instant;
+        self.drain();
+        while !is_so(self) {
+            assert!(self.now.instant.since(start) < Duration::from_secs(600), "never {what}: {}", self.describe());
+            self.advance();
+        }
+        self.now.instant.since(start)
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        self.drain();
+        let end = self.now.instant + time;
+        while self.next_time().is_some_and(|at| at <= end) {
+            self.advance();
+        }
+        self.set_time(end);
+    }
+
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    /// Replays both journals and compares what comes out with the live state; and images.
+    pub(crate) fn check_replay(&self) {
+        let replayed = Controller::recover(controller_config(), None, &self.controller.records).expect("recovery");
+        replayed.replica().check_equal(self.controller().replica());
+        let image = self.controller().replica().image();
+        let imaged = Controller::recover(controller_config(), Some(&image), []).expect("recovery");
+        imaged.replica().check_equal(self.controller().replica());
+
+        let replayed = Director::recover(director_config(), None, &self.director.records).expect("recovery");
+        replayed.replica().check_equal(self.director().replica());
+        let half = self.director.records.len() / 2;
+        let early = Director::recover(director_config(), None, &self.director.records[..half]).expect("recovery");
+        let image = early.replica().image();
+        let later =
+            Director::recover(director_config(), Some(&image), &self.director.records[half..]).expect("recovery");
+        later.replica().check_equal(self.director().replica());
+    }
+
+    fn describe(&self) -> String {
+        let orders: Vec<String> = self
+            .controller
+            .node
+            .iter()
+            .flat_map(|node| node.machine().state().orders())
+            .map(|order| format!("{} {:?} {:?}", order.id, order.state, order.attached_state))
+            .collect();
+        let tail: Vec<String> =
+            self.events(Name::Controller).iter().rev().take(12).map(|e| format!("\n  C {:?}", e.event)).collect();
+        let agent: Vec<String> =
+            self.events(Name::Director).iter().rev().take(12).map(|e| format!("\n  A {:?}", e.event)).collect();
+        format!("{orders:?}{}{}", tail.concat(), agent.concat())
+    }
+
+    fn subagent_mut(&mut self, name: Name) -> &mut Option<Node<Subagent>> {
+        match name {
+            Name::First => &mut self.first,
+            Name::Second => &mut self.second,
+            Name::Controller | Name::Director => panic!("no subagent"),
+        }
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        let nodes = [
+            self.controller.node.as_ref().and_then(Node::deadline),
+            self.director.node.as_ref().and_then(Node::deadline),
+            self.first.as_ref().and_then(Node::deadline),
+            self.second.as_ref().and_then(Node::deadline),
+        ];
+        let processes = self.processes.values().filter_map(|p| p.acts.front().map(|(after, _)| p.started + *after));
+        nodes.into_iter().flatten().chain(processes).min()
+    }
+
+    fn set_time(&mut self, at: Instant) {
+        let passed = at.since(self.now.instant);
+        self.now.instant = self.now.instant + passed;
+        self.now.timestamp = Timestamp::from_millis(START) + self.now.instant.since(Instant::ZERO);
+    }
+
+    fn advance(&mut self) {
+        let at = self.next_time().expect("something to come");
+        self.set_time(at.max(self.now.instant));
+        let now = self.now.instant;
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+        if is_due(self.controller.node.as_ref().and_then(Node::deadline)) {
+            self.tasks.push_back(Task::Controller(Input::Due));
+        }
+        if is_due(self.director.node.as_ref().and_then(Node::deadline)) {
+            self.tasks.push_back(Task::Director(Input::Due));
+        }
+        if is_due(self.first.as_ref().and_then(Node::deadline)) {
+            self.tasks.push_back(Task::Subagent(Name::First, Input::Due));
+        }
+        if is_due(self.second.as_ref().and_then(Node::deadline)) {
+            self.tasks.push_back(Task::Subagent(Name::Second, Input::Due));
+        }
+        self.run_processes();
+        self.drain();
+    }
+
+    fn run_processes(&mut self) {
+        let now = self.now.instant;
+        let mut inputs = Vec::new();
+        let mut ended = Vec::new();
+        for ((name, attempt), process) in &mut self.processes {
+            while process.acts.front().is_some_and(|(after, _)| process.started + *after <= now) {
+                let Some((_, act)) = process.acts.pop_front() else { break };
+                let attempt = attempt.clone();
+                match act {
+                    ProcessAct::Write(channel, chunk) => {
+                        inputs.push((*name, SubagentInput::Output { attempt, channel, chunk }))
+                    }
+                    ProcessAct::Exit(code) => {
+                        let how = Ended::Exited { code };
+                        let return_values = Ok(process.returned.clone());
+                        let duration = now.since(process.started);
+                        ended.push((*name, attempt.clone()));
+                        inputs.push((*name, SubagentInput::Ended { attempt, how, return_values, duration }));
+                        break;
+                    }
+                }
+            }
+        }
+        for key in ended {
+            self.processes.remove(&key);
+        }
+        for (name, input) in inputs {
+            self.tasks.push_back(Task::Subagent(name, Input::Arrived(input)));
+        }
+    }
+
+    fn drain(&mut self) {
+        let mut steps = 0;
+        while let Some(task) = self.tasks.pop_front() {
+            steps += 1;
+            assert!(steps < 100_000, "livelock");
+            match task {
+                Task::Controller(input) => self.step_controller(input),
+                Task::Director(input) => self.step_director(input),
+                Task::Subagent(name, input) => self.step_subagent(name, input),
+            }
+        }
+    }
+
+    fn step_controller(&mut self, input: Input<ControllerInput>) {
+        let Some(node) = &mut self.controller.node else { return };
+        let mut effects = Vec::new();
+        node.step(self.now, input, &mut effects);
+        self.digest.update(format!("{effects:?}").as_bytes());
+        for effect in effects {
+            match effect {
+                Effect::Append { generation, record } => {
+                    let stored = Stored { generation, durable: record.id.offset.next(), puts: 0 };
+                    keep(&mut self.controller.records, record);
+                    self.tasks.push_back(Task::Controller(Input::Stored(stored)));
+                }
+                Effect::Hint(act) => self.act(Name::Controller, act),
+                Effect::Promise { lane, promise } => self.promise(Name::Controller, lane, promise),
+                Effect::Truncate { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
+            }
+        }
+    }
+
+    fn step_director(&mut self, input: Input<DirectorInput>) {
+        let Some(node) = &mut self.director.node else { return };
+        let mut effects = Vec::new();
+        node.step(self.now, input, &mut effects);
+        self.digest.update(format!("{effects:?}").as_bytes());
+        for effect in effects {
+            match effect {
+                Effect::Append { generation, record } => {
+                    let stored = Stored { generation, durable: record.id.offset.next(), puts: 0 };
+                    keep(&mut self.director.records, record);
+                    self.tasks.push_back(Task::Director(Input::Stored(stored)));
+                }
+                Effect::Hint(act) => self.act(Name::Director, act),
+                Effect::Promise { lane, promise } => self.promise(Name::Director, lane, promise),
+                Effect::Truncate { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
+            }
+        }
+    }
+
+    fn step_subagent(&mut self, name: Name, input: Input<SubagentInput>) {
+        let now = self.now;
+        let Some(node) = self.subagent_mut(name) else { return };
+        let mut effects = Vec::new();
+        node.step(now, input, &mut effects);
+        self.digest.update(format!("{effects:?}").as_bytes());
+        for effect in effects {
+            let Effect::Hint(hint) = effect else { panic!("a subagent has no journal") };
+            match hint {
+                SubagentHint::Link(hint) => self.link_hint(name, hint),
+                SubagentHint::Start { attempt, spec } => self.launch(name, attempt, &spec),
+                SubagentHint::Kill { attempt, signal } => self.signal(name, attempt, signal),
+                SubagentHint::Pause { .. } | SubagentHint::Resume { .. } | SubagentHint::Stopped => {}
+            }
+        }
+    }
+
+    fn act(&mut self, name: Name, act: Act) {
+        match act {
+            Act::Link(hint) => self.link_hint(name, hint),
+            Act::Reply { caller, reply } => {
+                self.replies.insert(caller, reply);
+            }
+            Act::ReadRecords { reader, from } => self.read(name, reader, from),
+        }
+    }
+
+    fn read(&mut self, name: Name, reader: RecordReader, from: Offset) {
+        let part = |records: &[Record]| records.iter().skip(from.0 as usize).take(1_000).cloned().collect::<Vec<_>>();
+        self.tasks.push_back(match name {
+            Name::Controller => {
+                let records = part(&self.controller.records);
+                Task::Controller(Input::Arrived(ControllerInput::Records { reader, records }))
+            }
+            _ => {
+                let records = part(&self.director.records);
+                Task::Director(Input::Arrived(DirectorInput::Records { reader, records }))
+            }
+        });
+    }
+
+    fn promise(&mut self, name: Name, lane: Lane, promise: Outgoing) {
+        match (lane, promise) {
+            (Lane::Link(link), Outgoing::Frame(frame)) => self.send(name, link, &frame),
+            (Lane::Caller(caller), Outgoing::Reply(reply)) => {
+                assert!(self.replies.insert(caller, reply).is_none(), "answered twice");
+            }
+            (Lane::Reader(_), Outgoing::Events(_)) => {}
+            (lane, promise) => panic!("{promise:?} for {lane:?}"),
+        }
+    }
+
+    fn link_hint(&mut self, name: Name, hint: LinkHint) {
+        match hint {
+            LinkHint::Dial { peer, address } => self.dial(name, peer, &address),
+            LinkHint::HangUp { link, .. } => {
+                if let Some((a, b)) = self.links.remove(&link) {
+                    let other = if a == name { b } else { a };
+                    if !self.silent.contains(&name) && !self.silent.contains(&other) {
+                        self.link_input(other, LinkInput::Down { link, ending: Ending::Lost });
+                    }
+                }
+            }
+            LinkHint::Send { link, frame } => self.send(name, link, &frame),
+        }
+    }
+
+    fn dial(&mut self, name: Name, peer: Peer, address: &str) {
+        let Some(other) = Name::of(address) else { panic!("nobody has the address {address}") };
+        if self.silent.contains(&name) || self.silent.contains(&other) {
+            return;
+        }
+        let is_alive = match other {
+            Name::Controller => false,
+            Name::Director => self.director.node.is_some(),
+            Name::First => self.first.is_some(),
+            Name::Second => self.second.is_some(),
+        };
+        if !is_alive {
+            return self.link_input(name, LinkInput::Failed { peer, ending: Ending::Refused });
+        }
+        self.last_link += 1;
+        let link = LinkId(self.last_link);
+        self.links.insert(link, (name, other));
+        self.link_input(other, LinkInput::Up { link, dialled: None });
+        self.link_input(name, LinkInput::Up { link, dialled: Some(peer) });
+    }
+
+    fn send(&mut self, name: Name, link: LinkId, bytes: &Arc<[u8]>) {
+        let Some((a, b)) = self.links.get(&link).copied() else { return };
+        let other = if a == name { b } else { a };
+        if self.silent.contains(&name) || self.silent.contains(&other) {
+            return;
+        }
+        let frame = frame::decode(bytes, 1..=1).expect("a frame");
+        if self.doubles {
+            self.link_input(other, LinkInput::Received { link, frame: frame.clone() });
+        }
+        self.link_input(other, LinkInput::Received { link, frame });
+    }
+
+    fn link_input(&mut self, name: Name, input: LinkInput) {
+        self.tasks.push_back(match name {
+            Name::Controller => Task::Controller(Input::Arrived(ControllerInput::Link(input))),
+            Name::Director => Task::Director(Input::Arrived(DirectorInput::Link(input))),
+            Name::First | Name::Second => Task::Subagent(name, Input::Arrived(SubagentInput::Link(input))),
+        });
+    }
+
+    fn launch(&mut self, name: Name, attempt: Attempt, spec: &ProcessSpec) {
+        assert_eq!(self.runs(attempt.order_id.as_str()), None, "a second process for {attempt}");
+        assert!(
+            self.events(Name::Director).iter().any(|stamped| stamped.event_id == attempt.number),
+            "{attempt} was launched before its start was on the disk"
+        );
+        *self.starts.entry(attempt.order_id.clone()).or_default() += 1;
+        self.processes.insert((name, attempt.clone()), Process::new(self.now.instant, spec));
+        let input = SubagentInput::Started { attempt, pid: self.processes.len() as u32 };
+        self.tasks.push_back(Task::Subagent(name, Input::Arrived(input)));
+    }
+
+    fn signal(&mut self, name: Name, attempt: Attempt, signal: Signal) {
+        let key = (name, attempt);
+        let Some(process) = self.processes.get(&key) else { return };
+        if signal == Signal::Terminate && process.ignores_terminate {
+            return;
+        }
+        let duration = self.now.instant.since(process.started);
+        self.processes.remove(&key);
+        let how = Ended::Signaled { signal: if signal == Signal::Kill { 9 } else { 15 } };
+        let input = SubagentInput::Ended { attempt: key.1, how, return_values: Ok(Vec::new()), duration };
+        self.tasks.push_back(Task::Subagent(name, Input::Arrived(input)));
+    }
+}
+
+pub(crate) fn agent() -> AgentPath {
+    AgentPath::new("AGENT")
+}
+
+/// A workflow with one job, whose script is given.
+pub(crate) fn one_job(script: &str) -> String {
+    job_with("", script)
+}
+
+/// A workflow with one job, with more members of the job.
+pub(crate) fn job_with(members: &str, script: &str) -> String {
+    format!(r#"{{"TYPE": "Workflow", "path": "W", "instructions": [{}]}}"#, execute(members, script))
+}
+
+/// An instruction with a job.
+pub(crate) fn execute(members: &str, script: &str) -> String {
+    format!(
+        r#"{{"TYPE": "Execute.Anonymous", "job": {{"agentPath": "AGENT", {members} "processLimit": 10,
+            "executable": {{"TYPE": "ShellScriptExecutable", "script": "{script}", "env": {{"PLACE": "env('WHERE')"}}}}}}}}"#
+    )
+}
+
+fn controller_config() -> ControllerConfig {
+    ControllerConfig {
+        controller_id: ControllerId::new("Controller"),
+        node_id: "Primary".into(),
+        locality: Locality::default(),
+    }
+}
+
+fn director_config() -> DirectorConfig {
+    DirectorConfig {
+        node_id: "Primary".into(),
+        local_subagent: SubagentId::new("first"),
+        locality: Locality::default(),
+        reconnect_timeout: RECONNECT_TIMEOUT,
+        sigkill_delay: SIGKILL_DELAY,
+    }
+}
+
+fn recovered(records: &[Record]) -> Recovered {
+    let end = records.last().map_or(Position::ORIGIN, |record| record.id.after());
+    Recovered { end, ..Recovered::default() }
+}
+
+/// Puts a record on the disk, if it is whole and its events follow.
+fn keep(records: &mut Vec<Record>, record: Record) {
+    let end = records.last().map_or(Position::ORIGIN, |record| record.id.after());
+    record.follows(end).expect("the next record");
+    records.push(record);
+}
