@@ -120,20 +120,6 @@ impl Json for PlanStatus {
     }
 }
 
-crate::json_union! {
-    /// A plan as images of the state keep it.
-    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    pub enum PlanSnapshot {
-        /// A plan whose status is not the one that its schema tells of unknown plans.
-        Plan => "Plan" {
-            /// Which.
-            plan_id: PlanId => "planId";
-            /// Whether it takes orders.
-            status: PlanStatus => "status";
-        };
-    }
-}
-
 crate::json_struct! {
     /// Rules for plans of one kind.
     #[derive(Clone, Debug, PartialEq)]

@@ -115,22 +115,6 @@ crate::json_union! {
     }
 }
 
-crate::json_union! {
-    /// Something that a watch found, as images of the state keep it.
-    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    pub enum ExternalOrderSnapshot {
-        /// A file.
-        ExternalOrder => "ExternalOrder" {
-            /// The watch.
-            order_watch_path: OrderWatchPath => "orderWatchPath";
-            /// The file's name.
-            external_order_name: ExternalOrderName => "externalOrderName";
-            /// What has become of it.
-            state: ExternalOrderState => "state";
-        };
-    }
-}
-
 impl ExternalOrderKey {
     /// The order id of a file for which the watch computes none.
     #[must_use]

@@ -57,8 +57,7 @@ impl<'de> Deserialize<'de> for State {
         let mut state =
             Self { items, locks, notices, plans, watches, found, throttle, ..Self::new(side, controller_id) };
         for order in orders {
-            state.index(&order);
-            state.orders.insert(order.id.clone(), Box::new(order));
+            state.put_order(order);
         }
         Ok(state)
     }
@@ -101,6 +100,12 @@ impl<'de> Deserialize<'de> for Items {
 }
 
 impl State {
+    /// Adds an order as it is, in whatever state: one of an image, or one about which it is asked what follows.
+    pub fn put_order(&mut self, order: Order) {
+        self.index(&order);
+        self.orders.insert(order.id.clone(), Box::new(order));
+    }
+
     /// A copy by way of an image, for tests: must be equal.
     ///
     /// # Errors

@@ -185,7 +185,8 @@ impl OrderStep<'_> {
                 }
             }
         }
-        let is_immediate = self.has_order() && !matches!(order.mark, Some(OrderMark::Suspending { .. }));
+        let is_immediate =
+            self.has_order() && order.is_resumable_now() && !matches!(order.mark, Some(OrderMark::Suspending { .. }));
         let event = match mark {
             OrderMark::Resuming { position, history_operations, as_succeeded, restart_killed_job } => {
                 if is_immediate {

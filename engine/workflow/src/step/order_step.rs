@@ -47,6 +47,12 @@ impl<'a> OrderStep<'a> {
         self.concluded(|step| step.fail(Some(outcome)))
     }
 
+    /// The events which let the order fail because of its last outcome.
+    #[must_use]
+    pub fn failed_already(self) -> Vec<Event> {
+        self.concluded(|step| step.fail(None))
+    }
+
     /// The events which let the order break.
     #[must_use]
     pub fn broken(self, problem: Problem) -> Vec<Event> {
