@@ -26,9 +26,9 @@ use baton_workflow::model::order::{
 };
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::model::outcome::{Completed, Disruption, Outcome};
-use baton_workflow::model::plan::{PlanEvent, PlanId, PlanSchema, PlanSchemaEvent, PlanSnapshot, PlanStatus};
+use baton_workflow::model::plan::{PlanEvent, PlanId, PlanSchema, PlanSchemaEvent, PlanStatus};
 use baton_workflow::model::preparation::{OrderPreparation, Parameter, ValueType};
-use baton_workflow::model::watch::{ExternalOrderSnapshot, FileWatch, OrderWatchEvent};
+use baton_workflow::model::watch::{FileWatch, OrderWatchEvent};
 use baton_workflow::model::workflow::{Block, Workflow};
 use baton_workflow::position::{BranchPath, Position, PositionOrLabel, WorkflowPosition};
 use baton_workflow::problem::Problem;
@@ -36,6 +36,8 @@ use baton_workflow::schedule::{
     AdmissionPeriod, AdmissionTimeScheme, CycleState, MonthRestriction, Repeat, RestrictedScheme, Schedule,
     ScheduleScheme, TimeZone,
 };
+use baton_workflow::state::order_watch::OrderWatchSnapshot;
+use baton_workflow::state::plan::PlanSnapshot;
 use baton_workflow::text::range_set::RangeSet;
 use baton_workflow::text::return_code::ReturnCodeMeaning;
 use baton_workflow::time::{Duration, Timestamp};
@@ -101,7 +103,7 @@ impl<K: Json, E: Json> Json for Keyed<K, E> {
 /// A part of the image of a file watch: the watch, or a file which it found.
 enum WatchSnapshot {
     Watch(ItemEvent),
-    File(ExternalOrderSnapshot),
+    File(OrderWatchSnapshot),
 }
 
 impl Json for WatchSnapshot {

@@ -1,15 +1,18 @@
 //! The scope of expressions, composed of what a vector gives.
 
-use super::input::{member, members, read_optional, text, value_of};
+use super::engine_scope::{EngineScope, SharedScope, job_resources};
+use super::input::{member, members, read_optional, text};
 use super::known_members;
 use super::verdict::{Fault, Verdict};
 use baton_workflow::expression::pattern::Pattern;
 use baton_workflow::expression::scope::{
-    ArgumentScope, EnvScope, FieldsScope, HistoryScope, JobResourceScope, NowScope, Scope, Scopes, UniqueOrderIdScope,
+    ArgumentScope, EnvScope, FieldsScope, HistoryScope, NowScope, Scope, Scopes, UniqueOrderIdScope,
 };
 use baton_workflow::expression::{Expression, Origin};
+use baton_workflow::id::JobResourcePath;
 use baton_workflow::json::{Node, NodeKind};
 use baton_workflow::model::item::JobResource;
+use baton_workflow::model::job::Expressions;
 use baton_workflow::schedule::TimeZone;
 use baton_workflow::time::Timestamp;
 use baton_workflow::value::{Fields, Name, Value};
@@ -17,11 +20,11 @@ use std::collections::BTreeMap;
 
 const MEMBERS: &[&str] = &["named", "label", "job", "arguments", "jobResources", "env", "now", "orderIds", "fileWatch"];
 
-/// The variables of JobResources by their path.
-type JobResources = BTreeMap<String, Vec<(Name, Expression)>>;
-
 /// Calls with the scope that a vector describes.
 pub(super) fn with_scope(node: &Node, check: impl FnOnce(&dyn Scope) -> Verdict) -> Verdict {
+    if member(node, "kind").is_some() {
+        return EngineScope::read(node)?.with_scope(check);
+    }
     known_members(node, MEMBERS)?;
     let fields = |name| read_optional::<Fields>(node, name).map(Option::unwrap_or_default);
     let values = |name| read_optional::<BTreeMap<Name, Fields>>(node, name).map(Option::unwrap_or_default);
@@ -45,7 +48,8 @@ pub(super) fn with_scope(node: &Node, check: impl FnOnce(&dyn Scope) -> Verdict)
     let order_ids = read_optional::<Vec<String>>(node, "orderIds")?.unwrap_or_default();
     let exists = |id: &str| order_ids.iter().any(|known| known == id);
     let file = file_watch(node)?;
-    let resources = job_resources(node)?;
+    let resources = resources(node)?;
+    let resources = SharedScope(&resources);
 
     let history = HistoryScope { outcomes: &[], latest: &latest };
     let (named, arguments, file) = (FieldsScope(&named), ArgumentScope(&arguments), FieldsScope(&file));
@@ -54,10 +58,8 @@ pub(super) fn with_scope(node: &Node, check: impl FnOnce(&dyn Scope) -> Verdict)
     if now.is_some() {
         scopes.push(&now_scope);
     }
-    let without_resources = Scopes(&scopes);
-    let variables = |path: &str| resources.get(path).map(Vec::as_slice);
-    let resource_scope = JobResourceScope { variables: &variables, scope: &without_resources };
-    check(&Scopes(&[&without_resources, &resource_scope]))
+    scopes.push(&resources);
+    check(&Scopes(&scopes))
 }
 
 static NOTHING: Node = Node { kind: NodeKind::Null, place: baton_workflow::json::Place { line: 0, column: 0 } };
@@ -81,28 +83,22 @@ fn file_watch(node: &Node) -> Result<Fields, Fault> {
 }
 
 /// JobResources: an object of their variables' values, or a list of items.
-fn job_resources(node: &Node) -> Result<JobResources, Fault> {
-    let Some(resources) = node.get("jobResources") else { return Ok(JobResources::new()) };
-    if let NodeKind::List(items) = &resources.kind {
-        return items
-            .iter()
-            .map(|item| {
-                let resource: JobResource = value_of(item)?;
-                Ok((resource.path.to_string(), resource.variables.into_iter().collect()))
-            })
-            .collect();
-    }
-    members(resources)
+fn resources(node: &Node) -> Result<Vec<JobResource>, Fault> {
+    let Some(Node { kind: NodeKind::Object(resources), .. }) = node.get("jobResources") else {
+        return job_resources(node);
+    };
+    let constant =
+        |value: &Node| Expression::constant(value.to_value()).map_err(|problem| Fault::malformed(problem.message));
+    resources
         .iter()
         .map(|(path, _, variables)| {
-            let variables = members(variables)
-                .iter()
-                .map(|(name, _, value)| {
-                    let constant = Expression::constant(value.to_value());
-                    Ok((name.clone(), constant.map_err(|problem| Fault::malformed(problem.message))?))
-                })
-                .collect::<Result<_, Fault>>()?;
-            Ok((path.to_string(), variables))
+            let variables = members(variables).iter().map(|(name, _, value)| Ok((name.clone(), constant(value)?)));
+            Ok(JobResource {
+                path: JobResourcePath::new(path),
+                variables: variables.collect::<Result<_, Fault>>()?,
+                env: Expressions::new(),
+                item_revision: None,
+            })
         })
         .collect()
 }

@@ -10,11 +10,17 @@ pub mod report;
 pub mod verdict;
 pub mod workflow;
 
+mod arguments;
 mod basics;
 mod decoding;
+mod engine_scope;
 mod expression;
 mod expression_scope;
 mod items;
+mod lock;
+mod order_state;
+mod order_step;
+mod plan;
 mod schedule;
 mod structure;
 mod validation;
@@ -51,9 +57,14 @@ const GENERAL: &[&str] = &["kind", "name", "source", "about"];
 
 /// All kinds.
 const KINDS: &[&[Kind]] = &[
+    arguments::KINDS,
     basics::KINDS,
     expression::KINDS,
     items::KINDS,
+    lock::KINDS,
+    order_state::KINDS,
+    order_step::KINDS,
+    plan::KINDS,
     schedule::KINDS,
     structure::KINDS,
     validation::KINDS,
