@@ -9,6 +9,7 @@ mod item_text;
 pub mod items;
 pub mod job_queue;
 pub mod lock;
+mod obstacles;
 mod order_queue;
 pub mod order_watch;
 pub mod plan;
