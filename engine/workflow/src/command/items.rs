@@ -221,7 +221,7 @@ impl Transaction {
                     || self.put.keys().any(|key| matches!(key, ItemKey::WorkflowVersion(new) if new.path == id.path));
                 let is_current = state.items().current_flow(&id.path).is_some_and(|flow| flow.id() == id);
                 // A replaced version lives on while it has orders.
-                !(is_replaced || !is_current) || state.has_orders(id)
+                (!is_replaced && is_current) || state.has_orders(id)
             }
             key => !self.deleted.contains(key),
         }

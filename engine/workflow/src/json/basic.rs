@@ -138,7 +138,7 @@ impl Json for Value {
     }
 
     fn schema(_: &mut Schemas) -> Value {
-        Value::Boolean(true)
+        Self::Boolean(true)
     }
 }
 

@@ -120,6 +120,7 @@ macro_rules! json_union {
     ) => {
         $(#[doc = $doc])*
         $(#[derive($($derive),*)])*
+        #[allow(clippy::large_enum_variant, reason = "events and states are kept by the million, in boxes of their own")]
         $vis enum $name {
             $(
                 $(#[doc = $variant_doc])*

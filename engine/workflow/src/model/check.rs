@@ -183,10 +183,8 @@ impl<'a> WorkflowCheck<'a> {
 
     fn instruction(&mut self, nr: u32, instruction: &'a Instruction, around: Surroundings) {
         match instruction {
-            Instruction::ExecuteNamed { job_name, .. } => {
-                if !self.jobs.iter().any(|jobs| jobs.contains(&job_name)) {
-                    self.problems.push(Problem::new(format!("Unknown job name '{job_name}'")));
-                }
+            Instruction::ExecuteNamed { job_name, .. } if !self.jobs.iter().any(|jobs| jobs.contains(&job_name)) => {
+                self.problems.push(Problem::new(format!("Unknown job name '{job_name}'")));
             }
             Instruction::ExecuteAnonymous { job, .. } => self.job(job),
             Instruction::Retry if !around.in_catch => {

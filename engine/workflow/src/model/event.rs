@@ -12,6 +12,7 @@ use crate::value::{Name, Value};
 use alloc::string::String;
 
 /// An event with the key of what it happened to.
+#[expect(clippy::large_enum_variant, reason = "nearly all events are those of orders, which are the large ones")]
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Event {
     /// To an order.

@@ -54,11 +54,7 @@ impl PartialEq for Items {
             && self.simple == other.simple
             && self.attachments == other.attachments
             && self.deletion_marked == other.deletion_marked
-            && self
-                .flows
-                .iter()
-                .map(|(_, flow)| flow.workflow())
-                .eq(other.flows.iter().map(|(_, flow)| flow.workflow()))
+            && self.flows.values().map(|flow| flow.workflow()).eq(other.flows.values().map(|flow| flow.workflow()))
     }
 }
 

@@ -17,15 +17,11 @@ impl OrderStep<'_> {
                 break;
             };
             match branch {
-                BranchId::Lock => {
-                    if !self.release_lock(&parent)? {
-                        return Ok(false);
-                    }
+                BranchId::Lock if !self.release_lock(&parent)? => {
+                    return Ok(false);
                 }
-                BranchId::ConsumeNotices => {
-                    if !self.end_consumption(true)? {
-                        return Ok(false);
-                    }
+                BranchId::ConsumeNotices if !self.end_consumption(true)? => {
+                    return Ok(false);
                 }
                 BranchId::StickySubagent => self.emit(OrderEvent::OrderStickySubagentLeaved)?,
                 _ => {}
