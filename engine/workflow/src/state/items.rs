@@ -272,11 +272,15 @@ impl Items {
             }
             ItemEvent::ItemDetachingFromMe { .. } => Ok(()),
             ItemEvent::ItemDetached { key, agent_path } => {
-                if let Some(agents) = self.attachments.get_mut(key) {
-                    agents.remove(agent_path);
-                    if agents.is_empty() {
-                        self.attachments.remove(key);
+                match self.attachments.get_mut(key) {
+                    Some(agents) => {
+                        agents.remove(agent_path);
+                        if agents.is_empty() {
+                            self.attachments.remove(key);
+                        }
                     }
+                    // At the agent itself the item is gone.
+                    None => self.remove(key),
                 }
                 Ok(())
             }
