@@ -49,9 +49,9 @@ impl<K: Ord + Clone> Alarms<K> {
         Some(key)
     }
 
-    /// When to ask again.
-    pub(crate) fn deadline(&self, now: Now) -> Option<Instant> {
-        let (at, _) = self.by_time.first()?;
+    /// When to ask again; or for something else that is to be looked at by the same clock.
+    pub(crate) fn deadline(&self, now: Now, others: impl IntoIterator<Item = Timestamp>) -> Option<Instant> {
+        let at = self.by_time.first().map(|(at, _)| *at).into_iter().chain(others).min()?;
         let millis = at.as_millis().saturating_sub(now.timestamp.as_millis());
         let wait = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
         Some(now.instant + wait.min(WALL_CLOCK_CHECK))
@@ -85,12 +85,13 @@ mod tests {
     fn looks_at_the_clock_now_and_then() {
         let mut alarms = Alarms::new();
         let now = Now { instant: Instant::ZERO, timestamp: Wall::from_millis(1_000) };
-        assert_eq!(alarms.deadline(now), None);
+        assert_eq!(alarms.deadline(now, []), None);
         alarms.set(1, Some(at(100_000_000)));
-        assert_eq!(alarms.deadline(now), Some(Instant::ZERO + WALL_CLOCK_CHECK));
+        assert_eq!(alarms.deadline(now, []), Some(Instant::ZERO + WALL_CLOCK_CHECK));
         alarms.set(2, Some(at(1_500)));
-        assert_eq!(alarms.deadline(now), Some(Instant::ZERO + Duration::from_millis(500)));
+        assert_eq!(alarms.deadline(now, []), Some(Instant::ZERO + Duration::from_millis(500)));
+        assert_eq!(alarms.deadline(now, [at(1_250)]), Some(Instant::ZERO + Duration::from_millis(250)));
         alarms.set(3, Some(at(0)));
-        assert_eq!(alarms.deadline(now), Some(Instant::ZERO));
+        assert_eq!(alarms.deadline(now, []), Some(Instant::ZERO));
     }
 }

@@ -31,7 +31,7 @@ use baton_protocol::random::Random;
 use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
-use baton_workflow::model::command::Command;
+use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::Problem;
 use baton_workflow::state::State;
@@ -195,7 +195,10 @@ impl Controller {
             let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
             return out.hint(Act::Reply { caller, reply });
         }
-        let answer = self.replica.execute(turn, command);
+        let mut answer = self.replica.execute(turn, command);
+        if let Ok(Response::AddOrders { event_id }) = &mut answer {
+            *event_id = i64::try_from(self.replica.last_event_id().0).unwrap_or(i64::MAX);
+        }
         // The answer to a refused command depends on the state too.
         let reply = Reply { answer, event_id: self.replica.last_event_id() };
         self.outgoing.push((Lane::Caller(caller), Outgoing::Reply(reply)));
@@ -238,6 +241,7 @@ impl Controller {
         if out.is_congested() {
             return;
         }
+        self.forget_what_is_over(turn);
         let mut due = Vec::new();
         while let Some(order_id) = self.alarms.take_due(turn.around.now) {
             due.push(order_id);
@@ -245,6 +249,19 @@ impl Controller {
         self.replica.steps(turn, due.iter().cloned());
         for order_id in &due {
             self.set_alarm(order_id);
+        }
+    }
+
+    /// Notices whose life is over, and plans which were kept long enough.
+    fn forget_what_is_over(&mut self, turn: Turn<'_>) {
+        let now = turn.around.now;
+        for event in self.state().notices().decide_ends(now) {
+            self.replica.take(turn, event);
+        }
+        if self.state().plans().next_deletion().is_some_and(|at| at <= now) {
+            for event in self.state().plans().decide_deletions(self.state().notices(), now) {
+                self.replica.take(turn, event);
+            }
         }
     }
 
@@ -398,8 +415,9 @@ impl Machine for Controller {
             self.serve_readers(&committing.events);
         }
         self.let_out(turn, out);
-        self.clock_check =
-            self.alarms.deadline(now).into_iter().chain(self.clock_check.filter(|at| *at > now.instant)).min();
+        let check = self.clock_check.filter(|at| *at > now.instant);
+        let ends = [self.state().notices().next_end_of_life(), self.state().plans().next_deletion()];
+        self.clock_check = self.alarms.deadline(now, ends.into_iter().flatten()).into_iter().chain(check).min();
         self.config.locality = locality;
     }
 

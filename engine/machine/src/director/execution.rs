@@ -3,45 +3,79 @@
 //! An order at an Execute instruction waits in the queue of its job until the job and the agent have a slot, its admission
 //! time has come, and a subagent is there. Then its start is recorded, and the launch follows when that is committed.
 
+use super::Director;
 use super::outcome::{self, killed_before_start};
-use super::{Alarm, Director};
 use crate::process::{End, ProcessSpec};
 use crate::replica::Turn;
+use alloc::format;
 use alloc::sync::Arc;
 use baton_workflow::flow::Flow;
 use baton_workflow::id::{OrderId, SubagentBundleId, SubagentId};
 use baton_workflow::model::event::Event;
 use baton_workflow::model::instruction::Instruction;
 use baton_workflow::model::job::{JobKey, WorkflowJob};
-use baton_workflow::model::order::{Order, OrderState};
+use baton_workflow::model::order::OrderState;
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::model::outcome::Outcome;
 use baton_workflow::problem::{Checked, Problem};
-use baton_workflow::schedule::{Admission, FIND_LIMIT};
+use baton_workflow::schedule::{Admission, FIND_LIMIT, Interval};
 use baton_workflow::scope::{Host, OrderScope};
-use baton_workflow::state::subagent::SubagentSelection;
+use baton_workflow::state::State;
+use baton_workflow::state::job_queue::{JobRules, JobStart};
+use baton_workflow::state::subagent::{SubagentSelection, SubagentTarget};
 use baton_workflow::step::OrderStep;
 use baton_workflow::time::Timestamp;
 
-/// Whether an order may start its job now.
-enum Start {
-    /// Here, until the end of its admission period.
-    Now(Place, Option<Timestamp>),
-    /// Not this one, but another may.
-    NotThisOne,
-    /// None at present.
-    None,
-}
-
+/// Where the process of an order is going to run.
 struct Place {
     subagent_id: SubagentId,
     bundle_id: Option<SubagentBundleId>,
-    stick: bool,
+}
+
+/// What is found out about an order that waits for its job.
+struct Waiting {
+    key: JobKey,
+    rules: JobRules,
+    forces_admission: bool,
 }
 
 impl Director {
-    /// The job that the order waits for.
-    pub(super) fn wanted_job(&self, turn: Turn<'_>, order: &Order) -> Option<JobKey> {
+    /// The order may wait for its job now, or not any more.
+    pub(super) fn line_up(&mut self, turn: Turn<'_>, id: &OrderId) {
+        if self.replica.relations().processes.contains_key(id) {
+            return;
+        }
+        match self.wanted_job(turn, id) {
+            Some(waiting) => self.queues.enqueue(&waiting.key, waiting.rules, id, waiting.forces_admission),
+            None => self.leave_line(id),
+        }
+    }
+
+    /// The order waits for no job, and has no slot.
+    pub(super) fn leave_line(&mut self, id: &OrderId) {
+        self.queues.remove(id);
+        self.parking.remove(id);
+    }
+
+    /// After a restart: the process of the order may still run.
+    pub(super) fn recover_slot(&mut self, id: &OrderId) {
+        if let Some((flow, job)) = self.job_of(id)
+            && let Some(order) = self.replica.state().order(id)
+            && let Ok(job_at) = flow.job_at(order.position())
+        {
+            self.queues.recover_running(&job_at.key, rules(&job), id);
+        }
+    }
+
+    /// The number of processes that the agent may run; none before it knows itself.
+    pub(super) fn refresh_limit(&mut self) {
+        let agent = self.agent_path().and_then(|path| self.state().items().agent(path));
+        let limit = agent.map_or(Some(0), |agent| agent.process_limit);
+        self.queues.set_process_limit(limit);
+    }
+
+    fn wanted_job(&self, turn: Turn<'_>, id: &OrderId) -> Option<Waiting> {
+        let order = self.state().order(id)?;
         let may_start = order.is_attached()
             && matches!(order.state, OrderState::Fresh | OrderState::Ready)
             && order.mark.is_none()
@@ -58,118 +92,83 @@ impl Director {
             return None;
         };
         let job_at = flow.job_at(position).ok()?;
-        (Some(&job_at.job.agent_path) == self.agent_path()).then_some(job_at.key)
+        let is_here = Some(&job_at.job.agent_path) == self.agent_path();
+        let (rules, forces_admission) = (rules(job_at.job), order.force_admission);
+        is_here.then_some(Waiting { key: job_at.key, rules, forces_admission })
     }
 
-    /// Starts what may be started of the jobs which may have changed. Whether anything was decided.
+    /// Starts the jobs of all orders that can start now. Whether anything was decided.
     pub(super) fn start_jobs(&mut self, turn: Turn<'_>) -> bool {
         let before = self.replica.pending_len();
-        for key in core::mem::take(&mut self.dirty) {
-            self.start_job(turn, &key);
+        let now = turn.around.now;
+        if core::mem::take(&mut self.may_unpark) {
+            while let Some((id, selection)) = self.parking.next(&self.replica.relations().subagents, &|_| None) {
+                self.parking.remove(&id);
+                let state = self.replica.state();
+                let start = self.queues.admit(&id, now, &|key, now| admission_of(state, key, now));
+                if let (Some(start), Some(place)) = (start, Place::of(selection)) {
+                    self.start_process(turn, &start, place);
+                }
+            }
+        }
+        loop {
+            let state = self.replica.state();
+            let next = self.queues.next_start(now, &|key, now| admission_of(state, key, now));
+            let Some(start) = next else { break };
+            let subagents = &self.replica.relations().subagents;
+            match self.target(turn, &start.order_id) {
+                Ok((target, _)) => match Place::of(subagents.select(&target, &|_| None)) {
+                    Some(place) => self.start_process(turn, &start, place),
+                    None => self.parking.park(&start.order_id, &target),
+                },
+                Err(problem) => self.fail_before_start(turn, &start.order_id, problem),
+            }
         }
         self.replica.pending_len() > before
     }
 
-    /// The agent or its subagents may take more: all jobs may have orders to start.
-    pub(super) fn all_jobs_may_start(&mut self) {
-        self.dirty.extend(self.queues.wanted());
-    }
-
-    fn start_job(&mut self, turn: Turn<'_>, key: &JobKey) {
-        let waiting: alloc::vec::Vec<OrderId> = self.queues.waiting_for(key).cloned().collect();
-        for id in waiting {
-            let Some((flow, job)) = self.job_of(&id) else { continue };
-            if !self.has_slot(key, &job) {
-                return;
-            }
-            match self.decide_start(turn, key, &id, &flow, &job) {
-                Ok(Start::Now(place, end)) => self.start_process(turn, key, &id, place, end),
-                Ok(Start::NotThisOne) => {}
-                Ok(Start::None) => return,
-                Err(problem) => {
-                    self.queues.dequeue(&id);
-                    let step = OrderStep::of(self.replica.state(), turn.around, &id);
-                    let failure = step.map(|step| step.failed(Outcome::disrupted(problem)));
-                    for event in failure.unwrap_or_default() {
-                        self.replica.take(turn, event);
-                    }
-                    self.replica.steps(turn, [id]);
-                }
-            }
-        }
-    }
-
-    fn has_slot(&self, key: &JobKey, job: &WorkflowJob) -> bool {
-        let limit =
-            self.agent_path().and_then(|path| self.state().items().agent(path)).map(|agent| agent.process_limit);
-        let limit = match limit {
-            None => 0,
-            Some(None) => usize::MAX,
-            Some(Some(limit)) => limit as usize,
+    /// Where the process of an order may run, and whether the order sticks to the subagent then.
+    fn target(&self, turn: Turn<'_>, id: &OrderId) -> Checked<(SubagentTarget, bool)> {
+        let state = self.replica.state();
+        let (Some(order), Some((flow, job))) = (state.order(id), self.job_of(id)) else {
+            return Err(Problem::new(format!("Order:{id} has lost its job")));
         };
-        self.queues.running() < limit && self.queues.running_of(key) < job.process_limit as usize
-    }
-
-    fn decide_start(
-        &mut self,
-        turn: Turn<'_>,
-        key: &JobKey,
-        id: &OrderId,
-        flow: &Flow,
-        job: &WorkflowJob,
-    ) -> Checked<Start> {
-        let Some(order) = self.replica.state().order(id) else { return Ok(Start::NotThisOne) };
-        let mut end = None;
-        if let Some(scheme) = job.admission_time_scheme.as_ref().filter(|_| !order.force_admission) {
-            let admission = Admission::new(scheme, &flow.workflow().time_zone);
-            match admission.find_long_time_interval(turn.around.now, FIND_LIMIT) {
-                Some(interval) if interval.start <= turn.around.now => {
-                    end = job.kill_at_end_of_admission_period.then_some(interval.end);
-                }
-                found => {
-                    // Orders which ignore admission times may be behind.
-                    self.alarms.set(Alarm::Job(key.clone()), found.map(|interval| interval.start));
-                    return Ok(Start::NotThisOne);
-                }
-            }
-        }
         let name = match &job.subagent_bundle_id_expr {
             None => None,
             Some(expression) => {
-                let host = Host {
-                    controller_id: self.replica.state().controller_id(),
-                    env: turn.around.env,
-                    zone: &flow.workflow().time_zone,
-                };
-                Some(expression.eval_to_string(&OrderScope::new(order, flow, host))?)
+                let zone = &flow.workflow().time_zone;
+                let host = Host { controller_id: state.controller_id(), env: turn.around.env, zone };
+                Some(expression.eval_to_string(&OrderScope::new(order, &flow, host))?)
             }
         };
         let subagents = &self.replica.relations().subagents;
-        let (target, stick) = subagents.target(&job.agent_path, name.as_deref(), order.sticky_subagents.first())?;
-        Ok(match subagents.select(&target, &|_| None) {
-            // After a restart the state says what was. What is, shows within the time that coupling takes.
-            SubagentSelection::Selected { subagent_id, .. } if !self.is_coupled_with(&subagent_id) => Start::NotThisOne,
-            SubagentSelection::Selected { subagent_id, subagent_bundle_id } => {
-                Start::Now(Place { subagent_id, bundle_id: subagent_bundle_id, stick }, end)
-            }
-            SubagentSelection::Wait(_) if name.is_some() || stick => Start::NotThisOne,
-            SubagentSelection::Wait(_) => Start::None,
-        })
+        subagents.target(&job.agent_path, name.as_deref(), order.sticky_subagents.first())
     }
 
-    fn start_process(&mut self, turn: Turn<'_>, key: &JobKey, id: &OrderId, place: Place, end: Option<Timestamp>) {
-        let is_fresh = self.state().order(id).is_some_and(|order| order.state == OrderState::Fresh);
-        if is_fresh {
+    fn fail_before_start(&mut self, turn: Turn<'_>, id: &OrderId, problem: Problem) {
+        self.leave_line(id);
+        let step = OrderStep::of(self.replica.state(), turn.around, id);
+        let failure = step.map(|step| step.failed(Outcome::disrupted(problem)));
+        for event in failure.unwrap_or_default() {
+            self.replica.take(turn, event);
+        }
+        self.replica.steps(turn, [id.clone()]);
+    }
+
+    fn start_process(&mut self, turn: Turn<'_>, start: &JobStart, place: Place) {
+        let id = &start.order_id;
+        // It was found a moment ago by the same question.
+        let stick = self.target(turn, id).is_ok_and(|(_, stick)| stick);
+        if self.state().order(id).is_some_and(|order| order.state == OrderState::Fresh) {
             self.replica.take(turn, Event::Order(id.clone(), OrderEvent::OrderStarted));
         }
         let event = OrderEvent::OrderProcessingStarted {
             subagent_id: Some(place.subagent_id),
             subagent_bundle_id: place.bundle_id,
-            stick: place.stick,
-            end_of_admission_period: end,
+            stick,
+            end_of_admission_period: start.end_of_admission_period,
         };
         self.replica.take(turn, Event::Order(id.clone(), event));
-        self.queues.started(id, key.clone());
         self.watch_process(turn, id);
         self.launch_again(turn, id);
     }
@@ -210,13 +209,6 @@ impl Director {
         self.replica.take(turn, Event::Order(id.clone(), OrderEvent::OrderProcessed { outcome }));
     }
 
-    /// The key of the job at the order's position.
-    pub(super) fn job_key_of(&self, id: &OrderId) -> Option<JobKey> {
-        let order = self.state().order(id)?;
-        let flow = self.state().flow(&order.workflow_position.workflow_id)?;
-        flow.job_at(order.position()).ok().map(|job_at| job_at.key)
-    }
-
     /// The job at the order's position.
     pub(super) fn job_of(&self, id: &OrderId) -> Option<(Arc<Flow>, Arc<WorkflowJob>)> {
         let order = self.state().order(id)?;
@@ -224,4 +216,31 @@ impl Director {
         let job = flow.job_at(order.position()).ok()?.job.clone();
         Some((flow.clone(), job))
     }
+}
+
+impl Place {
+    fn of(selection: SubagentSelection) -> Option<Self> {
+        match selection {
+            SubagentSelection::Selected { subagent_id, subagent_bundle_id } => {
+                Some(Self { subagent_id, bundle_id: subagent_bundle_id })
+            }
+            SubagentSelection::Wait(_) => None,
+        }
+    }
+}
+
+fn rules(job: &WorkflowJob) -> JobRules {
+    JobRules { process_limit: job.process_limit, has_admission_times: job.admission_time_scheme.is_some() }
+}
+
+/// The admission interval of a job that has not ended at a time.
+fn admission_of(state: &State, key: &JobKey, now: Timestamp) -> Option<Interval> {
+    let (JobKey::Named { workflow_id, .. } | JobKey::Anonymous { workflow_id, .. }) = key;
+    let flow = state.flow(workflow_id)?;
+    let job = match key {
+        JobKey::Named { block, name, .. } => flow.named_job(block, name)?.0,
+        JobKey::Anonymous { position, .. } => flow.job_at(position).ok()?.job,
+    };
+    let scheme = job.admission_time_scheme.as_ref()?;
+    Admission::new(scheme, &flow.workflow().time_zone).find_long_time_interval(now, FIND_LIMIT)
 }

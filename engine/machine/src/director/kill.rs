@@ -15,11 +15,10 @@ impl Director {
     /// Watches the time of a process.
     pub(super) fn watch_process(&mut self, turn: Turn<'_>, id: &OrderId) {
         let Some(process) = self.replica.relations().processes.get(id) else { return };
-        self.alarms.set(Alarm::EndOfAdmission(id.clone()), process.end_of_admission);
-        let started = process.started;
-        if let Some((_, job)) = self.job_of(id)
-            && let Some(timeout) = job.timeout
-        {
+        let (started, end) = (process.started, process.end_of_admission);
+        let Some((_, job)) = self.job_of(id) else { return };
+        self.alarms.set(Alarm::EndOfAdmission(id.clone()), end.filter(|_| job.kill_at_end_of_admission_period));
+        if let Some(timeout) = job.timeout {
             let left = timeout_left(timeout, turn.around.now - started);
             self.deadlines.set(Reason::Timeout(id.clone()), turn.now.instant + left);
         }
@@ -47,9 +46,10 @@ impl Director {
     pub(super) fn kill_again(&mut self, turn: Turn<'_>, id: &OrderId) {
         self.kill_if_marked(turn, id);
         let Some(process) = self.replica.relations().processes.get(id) else { return };
-        let timeout = self.job_of(id).and_then(|(_, job)| job.timeout);
-        let is_over = timeout.is_some_and(|timeout| turn.around.now - process.started >= timeout)
-            || process.end_of_admission.is_some_and(|end| turn.around.now >= end);
+        let Some((_, job)) = self.job_of(id) else { return };
+        let is_over = job.timeout.is_some_and(|timeout| turn.around.now - process.started >= timeout)
+            || (job.kill_at_end_of_admission_period
+                && process.end_of_admission.is_some_and(|end| turn.around.now >= end));
         if is_over {
             self.kill(turn, id, Signal::Terminate, KillCause::Timeout);
         }

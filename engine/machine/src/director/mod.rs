@@ -11,7 +11,6 @@ mod execution;
 mod kill;
 mod launch;
 mod outcome;
-mod queue;
 mod reaction;
 mod subagent_link;
 
@@ -22,7 +21,7 @@ use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::{CONGESTION_RETRY, SUBAGENT_SILENCE};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -34,11 +33,11 @@ use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
 use baton_workflow::model::event::{Event, NodeEvent};
-use baton_workflow::model::job::JobKey;
 use baton_workflow::state::State;
+use baton_workflow::state::job_queue::{JobQueues, Parking};
+use baton_workflow::time::Timestamp;
 use controller_link::ControllerLink;
 use core::time::Duration;
-use queue::JobQueues;
 use subagent_link::{SubagentLink, SubagentReason};
 
 /// What makes one director differ from another.
@@ -97,8 +96,6 @@ enum Alarm {
     Order(OrderId),
     /// The admission period of a process ends.
     EndOfAdmission(OrderId),
-    /// An admission period of a job begins.
-    Job(JobKey),
 }
 
 /// The director. See the module.
@@ -110,9 +107,14 @@ pub struct Director {
     controller: ControllerLink,
     subagents: BTreeMap<SubagentId, SubagentLink>,
     links: BTreeMap<LinkId, SubagentId>,
+    /// Orders that wait for their jobs, or whose processes run.
     queues: JobQueues,
-    /// Jobs of which orders may be started.
-    dirty: BTreeSet<JobKey>,
+    /// Those of them that have all but a subagent.
+    parking: Parking,
+    /// Whether a subagent may have become free for one of them.
+    may_unpark: bool,
+    /// The time of day of the last step.
+    last_clock: Timestamp,
     deadlines: Deadlines<Reason>,
     alarms: Alarms<Alarm>,
     clock_check: Option<Instant>,
@@ -153,7 +155,9 @@ impl Director {
             subagents: BTreeMap::new(),
             links: BTreeMap::new(),
             queues: JobQueues::default(),
-            dirty: BTreeSet::new(),
+            parking: Parking::default(),
+            may_unpark: false,
+            last_clock: Timestamp::MIN,
             deadlines: Deadlines::new(),
             alarms: Alarms::new(),
             clock_check: None,
@@ -201,14 +205,14 @@ impl Director {
         let running: Vec<OrderId> = self.replica.relations().processes.keys().cloned().collect();
         for id in &running {
             self.watch_process(turn, id);
-            if let Some(key) = self.job_key_of(id) {
-                self.queues.started(id, key);
-            }
+            self.recover_slot(id);
         }
         let orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
         for id in &orders {
             self.order_changed(turn, id);
         }
+        self.uncouple_all(turn);
+        self.refresh_limit();
         self.refresh_subagents(turn);
     }
 
@@ -278,9 +282,6 @@ impl Director {
             match alarm {
                 Alarm::Order(id) => orders.push(id),
                 Alarm::EndOfAdmission(id) => self.time_is_over(turn, &id),
-                Alarm::Job(key) => {
-                    self.dirty.insert(key);
-                }
             }
         }
         self.replica.steps(turn, orders.iter().cloned());
@@ -360,13 +361,17 @@ impl Machine for Director {
                 DirectorInput::Imaged { at } => self.on_imaged(at, out),
             },
         }
+        if turn.around.now < self.last_clock {
+            self.queues.look_again();
+        }
+        self.last_clock = turn.around.now;
         self.on_alarms(turn, out);
         self.react(turn);
         self.replica.commit(out);
         self.let_out(turn, out);
         self.send_events(out);
         let check = self.clock_check.filter(|at| *at > now.instant);
-        self.clock_check = self.alarms.deadline(now).into_iter().chain(check).min();
+        self.clock_check = self.alarms.deadline(now, self.queues.next_opening()).into_iter().chain(check).min();
         self.config.locality = locality;
     }
 
@@ -381,7 +386,14 @@ impl Machine for Director {
         for (link, id) in &self.links {
             assert!(self.subagents.get(id).is_some_and(|subagent| subagent.has_link(*link)), "{link} leads nowhere");
         }
-        self.queues.check(self.replica.relations().processes.len());
+        let relations = self.replica.relations();
+        assert!(relations.processes.keys().all(|id| self.queues.contains(id)), "a process without a slot");
+        for (id, subagent) in relations.subagents.iter() {
+            assert!(
+                !subagent.is_reachable() || self.is_coupled_with(id),
+                "Subagent:{id} may be chosen but is not coupled"
+            );
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use baton_workflow::model::order_event::OrderEvent;
 enum Reaction {
     /// The order changed.
     Order(OrderId),
+    /// The order is elsewhere in its workflow.
+    Moved(OrderId),
     /// The process of the order has ended.
     Processed(OrderId),
     /// The order is marked.
@@ -38,6 +40,10 @@ fn reactions(stamped: &Stamped, reactions: &mut Vec<Reaction>) {
                 reactions.push(Reaction::Marked(id.clone()));
                 reactions.push(Reaction::Order(id.clone()));
             }
+            OrderEvent::OrderMoved { .. }
+            | OrderEvent::OrderResumed { .. }
+            | OrderEvent::OrderCaught { .. }
+            | OrderEvent::OrderDetached => reactions.push(Reaction::Moved(id.clone())),
             OrderEvent::OrderForked { children } => {
                 reactions.extend(children.iter().map(|child| Reaction::Order(child.order_id.clone())));
                 reactions.push(Reaction::Order(id.clone()));
@@ -80,12 +86,16 @@ impl Director {
     fn carry_out(&mut self, turn: Turn<'_>, reaction: Reaction) {
         match reaction {
             Reaction::Order(id) => self.order_changed(turn, &id),
+            Reaction::Moved(id) => {
+                self.leave_line(&id);
+                self.order_changed(turn, &id);
+            }
             Reaction::Processed(id) => self.process_ended(turn, &id),
             Reaction::Marked(id) => self.kill_if_marked(turn, &id),
             Reaction::ItemAttached(item) => self.item_attached(turn, &item),
             Reaction::Subagents => {
                 self.refresh_subagents(turn);
-                self.all_jobs_may_start();
+                self.may_unpark = true;
             }
         }
     }
@@ -97,29 +107,14 @@ impl Director {
             .filter(|order| matches!(order.attached_state, Some(AttachedState::Attached { .. })))
             .and_then(|order| order.delayed_until())
             .filter(|until| *until > turn.around.now);
-        let job = order.and_then(|order| self.wanted_job(turn, order));
         self.alarms.set(Alarm::Order(id.clone()), at);
-        match job {
-            Some(key) => {
-                self.queues.enqueue(id, key.clone());
-                self.dirty.insert(key);
-            }
-            None => self.queues.dequeue(id),
-        }
+        self.line_up(turn, id);
     }
 
     fn process_ended(&mut self, turn: Turn<'_>, id: &OrderId) {
         self.forget_process(id);
-        if let Some(key) = self.queues.ended(id) {
-            self.dirty.insert(key);
-        }
-        let is_limited = self
-            .agent_path()
-            .and_then(|path| self.state().items().agent(path))
-            .is_some_and(|agent| agent.process_limit.is_some());
-        if is_limited {
-            self.all_jobs_may_start();
-        }
+        self.leave_line(id);
+        self.may_unpark = true;
         self.replica.steps(turn, [id.clone()]);
         self.detach_idle_subagents(turn);
     }
@@ -143,8 +138,9 @@ impl Director {
     fn item_attached(&mut self, turn: Turn<'_>, item: &Item) {
         match item {
             Item::AgentRef(_) | Item::SubagentItem(_) | Item::SubagentBundle(_) => {
+                self.refresh_limit();
                 self.refresh_subagents(turn);
-                self.all_jobs_may_start();
+                self.may_unpark = true;
             }
             Item::WorkflowPathControl(control) => {
                 let versions: Vec<WorkflowId> = self.state().items().versions(&control.path).cloned().collect();

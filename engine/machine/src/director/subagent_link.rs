@@ -132,6 +132,17 @@ impl Director {
         }
     }
 
+    /// After a restart: what the journal says of connections was true before.
+    pub(super) fn uncouple_all(&mut self, turn: Turn<'_>) {
+        let subagents = self.replica.relations().subagents.iter();
+        let reachable: Vec<SubagentId> =
+            subagents.filter(|(_, subagent)| subagent.is_reachable()).map(|(id, _)| id.clone()).collect();
+        for id in reachable {
+            let problem = Problem::coded("DirectorRestarted", [], "The director has been restarted");
+            self.subagent_event(turn, &id, SubagentEvent::SubagentCouplingFailed { problem });
+        }
+    }
+
     pub(super) fn subagent_is_due(
         &mut self,
         turn: Turn<'_>,
