@@ -28,7 +28,7 @@ use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::model::outcome::{Completed, Disruption, Outcome};
 use baton_workflow::model::plan::{PlanEvent, PlanId, PlanSchema, PlanSchemaEvent, PlanStatus};
 use baton_workflow::model::preparation::{OrderPreparation, Parameter, ValueType};
-use baton_workflow::model::watch::{FileWatch, OrderWatchEvent};
+use baton_workflow::model::watch::{ExternalOrderState, FileWatch, OrderWatchEvent};
 use baton_workflow::model::workflow::{Block, Workflow};
 use baton_workflow::position::{BranchPath, Position, PositionOrLabel, WorkflowPosition};
 use baton_workflow::problem::Problem;
@@ -36,6 +36,7 @@ use baton_workflow::schedule::{
     AdmissionPeriod, AdmissionTimeScheme, CycleState, MonthRestriction, Repeat, RestrictedScheme, Schedule,
     ScheduleScheme, TimeZone,
 };
+use baton_workflow::state::lock::Acquired;
 use baton_workflow::state::order_watch::OrderWatchSnapshot;
 use baton_workflow::state::plan::PlanSnapshot;
 use baton_workflow::text::range_set::RangeSet;
@@ -126,10 +127,14 @@ impl Json for WatchSnapshot {
     }
 }
 
-/// How to read and write the type of this name.
+/// How to read and write the type of this name. A nested name, like `OrderEvent.OrderAdded`, is one of the type around it.
 pub(super) fn decoder(of: &str) -> Option<Decode> {
+    known_decoder(of).or_else(|| known_decoder(of.split_once('.')?.0))
+}
+
+fn known_decoder(of: &str) -> Option<Decode> {
     Some(match of {
-        "Workflow" => item::<Workflow>,
+        "Workflow" | "WorkflowItem" => item::<Workflow>,
         "Lock" => item::<Lock>,
         "GlobalBoard" | "Board" => item::<GlobalBoard>,
         "PlannableBoard" => item::<PlannableBoard>,
@@ -159,6 +164,7 @@ pub(super) fn decoder(of: &str) -> Option<Decode> {
         "Instruction" | "Instruction.Labeled" => decode::<Statement>,
         "Block" => decode::<Block>,
         "LockDemand" => decode::<LockDemand>,
+        "LockState.Acquired" | "Acquired" => decode::<Acquired>,
         "WorkflowJob" | "Job" => decode::<WorkflowJob>,
         "WorkflowJob.Name" | "JobName" => decode::<JobName>,
         "JobKey" => decode::<JobKey>,
@@ -236,6 +242,7 @@ pub(super) fn decoder(of: &str) -> Option<Decode> {
             }
         },
         "OrderWatchEvent" => decode::<Keyed<OrderWatchPath, OrderWatchEvent>>,
+        "ExternalOrderState" => decode::<ExternalOrderState>,
         "ExternalOrderKey" => decode::<ExternalOrderKey>,
         "ExternalOrderName" => decode::<ExternalOrderName>,
         "AgentRefStateEvent" | "AgentEvent" => decode::<Keyed<AgentPath, AgentEvent>>,
