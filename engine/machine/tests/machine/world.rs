@@ -16,7 +16,7 @@ use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentIn
 use baton_machine::timing::{RECONNECT_TIMEOUT, SIGKILL_DELAY};
 use baton_protocol::checksum::Checksum;
 use baton_protocol::frame;
-use baton_protocol::journal::{Journal, Recovered, Stored};
+use baton_protocol::journal::{Generation, Journal, Recovered, Stored};
 use baton_protocol::limit::Limits;
 use baton_protocol::machine::{Input, Machine};
 use baton_protocol::node::Node;
@@ -57,12 +57,45 @@ impl Name {
 /// A node with its disk.
 struct Host<M: Machine> {
     node: Option<Node<M>>,
+    /// What is on the disk.
     records: Vec<Record>,
+    /// What was given to the disk, but would be lost in a crash.
+    unsynced: Vec<(Generation, Record)>,
+    is_syncing: bool,
 }
 
 impl<M: Machine> Host<M> {
+    fn new() -> Self {
+        Self { node: None, records: Vec::new(), unsynced: Vec::new(), is_syncing: false }
+    }
+
     fn node(&self) -> &Node<M> {
         self.node.as_ref().expect("alive")
+    }
+
+    fn crash(&mut self) {
+        self.node = None;
+        self.unsynced.clear();
+        self.is_syncing = false;
+    }
+
+    /// Takes a record to be written. Whether a sync is to be begun.
+    fn append(&mut self, generation: Generation, record: Record) -> bool {
+        self.unsynced.push((generation, record));
+        !core::mem::replace(&mut self.is_syncing, true)
+    }
+
+    /// Everything written is on the disk now.
+    fn sync(&mut self) -> Option<Stored> {
+        self.is_syncing = false;
+        let mut stored = None;
+        for (generation, record) in self.unsynced.drain(..) {
+            let end = self.records.last().map_or(Position::ORIGIN, |record| record.id.after());
+            record.follows(end).expect("the next record");
+            stored = Some(Stored { generation, durable: record.id.offset.next(), puts: 0 });
+            self.records.push(record);
+        }
+        stored
     }
 }
 
@@ -70,6 +103,8 @@ enum Task {
     Controller(Input<ControllerInput>),
     Director(Input<DirectorInput>),
     Subagent(Name, Input<SubagentInput>),
+    /// The disk of a node has synced.
+    Synced(Name),
 }
 
 pub(crate) struct World {
@@ -92,6 +127,9 @@ pub(crate) struct World {
     /// How often a process was started for an order.
     pub(crate) starts: BTreeMap<OrderId, usize>,
     digest: Checksum,
+    /// How long a disk takes to sync.
+    pub(crate) sync_time: Duration,
+    syncs: BTreeMap<Name, Instant>,
 }
 
 impl World {
@@ -99,8 +137,8 @@ impl World {
     pub(crate) fn new() -> Self {
         let mut world = Self {
             now: Now { instant: Instant::ZERO, timestamp: Timestamp::from_millis(START) },
-            controller: Host { node: None, records: Vec::new() },
-            director: Host { node: None, records: Vec::new() },
+            controller: Host::new(),
+            director: Host::new(),
             first: None,
             second: None,
             links: BTreeMap::new(),
@@ -114,6 +152,8 @@ impl World {
             seeds: 0,
             starts: BTreeMap::new(),
             digest: Checksum::new(0),
+            sync_time: Duration::ZERO,
+            syncs: BTreeMap::new(),
         };
         for name in [Name::Controller, Name::Director, Name::First, Name::Second] {
             world.start(name);
@@ -184,15 +224,16 @@ impl World {
     /// Kills a node, and its processes with it. Its peers see that, unless it is silent.
     pub(crate) fn kill(&mut self, name: Name) {
         match name {
-            Name::Controller => self.controller.node = None,
-            Name::Director => self.director.node = None,
+            Name::Controller => self.controller.crash(),
+            Name::Director => self.director.crash(),
             Name::First | Name::Second => *self.subagent_mut(name) = None,
         }
         self.processes.retain(|(at, _), _| *at != name);
+        self.syncs.remove(&name);
         self.tasks.retain(|task| match task {
             Task::Controller(_) => name != Name::Controller,
             Task::Director(_) => name != Name::Director,
-            Task::Subagent(at, _) => name != *at,
+            Task::Subagent(at, _) | Task::Synced(at) => name != *at,
         });
         let links: Vec<LinkId> =
             self.links.iter().filter(|(_, (a, b))| *a == name || *b == name).map(|(link, _)| *link).collect();
@@ -212,7 +253,7 @@ impl World {
         self.callers += 1;
         let caller = CallerId(self.callers);
         self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, command })));
-        self.drain();
+        self.run_until("answered", |world| world.replies.contains_key(&caller));
         self.replies.remove(&caller).expect("an answer")
     }
 
@@ -286,6 +327,11 @@ impl World {
         self.set_time(end);
     }
 
+    /// Whether nothing would be lost in a crash.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.controller.unsynced.is_empty() && self.director.unsynced.is_empty()
+    }
+
     pub(crate) fn digest(&self) -> u64 {
         self.digest.finish()
     }
@@ -339,7 +385,7 @@ impl World {
             self.second.as_ref().and_then(Node::deadline),
         ];
         let processes = self.processes.values().filter_map(|p| p.acts.front().map(|(after, _)| p.started + *after));
-        nodes.into_iter().flatten().chain(processes).min()
+        nodes.into_iter().flatten().chain(processes).chain(self.syncs.values().copied()).min()
     }
 
     fn set_time(&mut self, at: Instant) {
@@ -364,6 +410,11 @@ impl World {
         }
         if is_due(self.second.as_ref().and_then(Node::deadline)) {
             self.tasks.push_back(Task::Subagent(Name::Second, Input::Due));
+        }
+        let synced: Vec<Name> = self.syncs.iter().filter(|(_, at)| **at <= now).map(|(name, _)| *name).collect();
+        for name in synced {
+            self.syncs.remove(&name);
+            self.tasks.push_back(Task::Synced(name));
         }
         self.run_processes();
         self.drain();
@@ -409,6 +460,31 @@ impl World {
                 Task::Controller(input) => self.step_controller(input),
                 Task::Director(input) => self.step_director(input),
                 Task::Subagent(name, input) => self.step_subagent(name, input),
+                Task::Synced(name) => self.synced(name),
+            }
+        }
+    }
+
+    /// What is written from now on waits for the next sync.
+    fn begin_sync(&mut self, name: Name) {
+        if self.sync_time == Duration::ZERO {
+            self.tasks.push_back(Task::Synced(name));
+        } else {
+            self.syncs.insert(name, self.now.instant + self.sync_time);
+        }
+    }
+
+    fn synced(&mut self, name: Name) {
+        match name {
+            Name::Controller => {
+                if let Some(stored) = self.controller.sync() {
+                    self.step_controller(Input::Stored(stored));
+                }
+            }
+            _ => {
+                if let Some(stored) = self.director.sync() {
+                    self.step_director(Input::Stored(stored));
+                }
             }
         }
     }
@@ -421,9 +497,9 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Append { generation, record } => {
-                    let stored = Stored { generation, durable: record.id.offset.next(), puts: 0 };
-                    keep(&mut self.controller.records, record);
-                    self.tasks.push_back(Task::Controller(Input::Stored(stored)));
+                    if self.controller.append(generation, record) {
+                        self.begin_sync(Name::Controller);
+                    }
                 }
                 Effect::Hint(act) => self.act(Name::Controller, act),
                 Effect::Promise { lane, promise } => self.promise(Name::Controller, lane, promise),
@@ -440,9 +516,9 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Append { generation, record } => {
-                    let stored = Stored { generation, durable: record.id.offset.next(), puts: 0 };
-                    keep(&mut self.director.records, record);
-                    self.tasks.push_back(Task::Director(Input::Stored(stored)));
+                    if self.director.append(generation, record) {
+                        self.begin_sync(Name::Director);
+                    }
                 }
                 Effect::Hint(act) => self.act(Name::Director, act),
                 Effect::Promise { lane, promise } => self.promise(Name::Director, lane, promise),
@@ -629,11 +705,4 @@ fn director_config() -> DirectorConfig {
 fn recovered(records: &[Record]) -> Recovered {
     let end = records.last().map_or(Position::ORIGIN, |record| record.id.after());
     Recovered { end, ..Recovered::default() }
-}
-
-/// Puts a record on the disk, if it is whole and its events follow.
-fn keep(records: &mut Vec<Record>, record: Record) {
-    let end = records.last().map_or(Position::ORIGIN, |record| record.id.after());
-    record.follows(end).expect("the next record");
-    records.push(record);
 }
