@@ -100,7 +100,7 @@ impl fmt::Display for ExprFunction {
         let names: Vec<_> = self.parameters.iter().map(|name| printer::quoted_name(name)).collect();
         match names.as_slice() {
             [name] => write!(f, "{name} => {}", self.body),
-            names => write!(f, "({}) => {}", names.join(", "), self.body),
+            names => write!(f, "({}) => {}", names.join(","), self.body),
         }
     }
 }
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn prints() {
-        for (source, text) in [("()=>1", "() => 1"), ("( a )=>$a", "a => $a"), ("(a,`b c`) => 1", "(a, `b c`) => 1")] {
+        for (source, text) in [("()=>1", "() => 1"), ("( a )=>$a", "a => $a"), ("(a,`b c`) => 1", "(a,`b c`) => 1")] {
             assert_eq!(function(source).to_string(), text);
             assert_eq!(function(text), function(source));
         }
