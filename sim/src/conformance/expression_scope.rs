@@ -35,7 +35,8 @@ pub(super) fn with_scope(node: &Node, check: impl FnOnce(&dyn Scope) -> Verdict)
         Origin::Job(name) => job.get(name).cloned(),
         Origin::Any => None,
     };
-    let env = members(member(node, "env").unwrap_or(&NOTHING))
+    let env = member(node, "env")
+        .map_or(&[][..], members)
         .iter()
         .map(|(name, _, value)| {
             let value = value.as_str().ok_or_else(|| Fault::malformed("an environment variable is a string"))?;
@@ -61,8 +62,6 @@ pub(super) fn with_scope(node: &Node, check: impl FnOnce(&dyn Scope) -> Verdict)
     scopes.push(&resources);
     check(&Scopes(&scopes))
 }
-
-static NOTHING: Node = Node { kind: NodeKind::Null, place: baton_workflow::json::Place { line: 0, column: 0 } };
 
 /// What an expression sees of a file: its watch, and the groups of the pattern as `$0`, `$1`, ….
 fn file_watch(node: &Node) -> Result<Fields, Fault> {

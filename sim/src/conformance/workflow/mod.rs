@@ -11,7 +11,7 @@ use super::input::{self, decode, list, member, members, need, read, read_optiona
 use super::verdict::{Cases, Difference, Fault, Verdict};
 use super::{Kind, Vector, known_members};
 use baton_workflow::id::{AgentPath, SubagentId, VersionId};
-use baton_workflow::json::{Json as _, Node};
+use baton_workflow::json::{Json as _, Node, NodeKind};
 use baton_workflow::model::command::Command;
 use baton_workflow::problem::Checked;
 use baton_workflow::time::Timestamp;
@@ -74,7 +74,7 @@ fn check(vector: &Vector<'_>, cases: &Cases, start: StartWorld) -> Verdict {
 }
 
 fn agent(node: &Node) -> Result<AgentSetup, Fault> {
-    let is_object = steps::is_object(node);
+    let is_object = matches!(node.kind, NodeKind::Object(_));
     let path: AgentPath = if is_object { read(node, "path")? } else { value_of(node)? };
     let (mut process_limit, mut subagents) = (None, None);
     if is_object {

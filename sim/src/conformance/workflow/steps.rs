@@ -2,16 +2,16 @@
 
 use super::world::FileChange;
 use crate::conformance::input::{
-    flag, is_null, iso_duration, member, members, need, read, read_optional, text, time, value_of,
+    decode, flag, is_null, iso_duration, list, member, members, need, read, read_optional, text, time, value_of,
 };
 use crate::conformance::verdict::Fault;
 use crate::conformance::{form_of, known_members};
 use baton_workflow::id::{AgentPath, OrderId, SubagentId, VersionId};
-use baton_workflow::json::{Node, NodeKind};
+use baton_workflow::json::Node;
 use baton_workflow::model::item::Item;
 use baton_workflow::model::key::ItemKey;
 use baton_workflow::model::operation::ItemOperation;
-use baton_workflow::problem::Checked;
+use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::time::{Duration, Timestamp};
 
 /// A step.
@@ -81,7 +81,7 @@ impl<'a> Step<'a> {
             "add" => Action::Add(body),
             "command" => Action::Command(body),
             "items" => Action::Items(Transaction {
-                items: crate::conformance::input::list(node, "items")?,
+                items: list(node, "items")?,
                 deleted: read_optional(node, "delete")?.unwrap_or_default(),
                 version: read_optional(node, "version")?,
             }),
@@ -130,12 +130,13 @@ impl<'a> Step<'a> {
 impl Transaction<'_> {
     /// The operations. Workflows get the version, or this one which is not used elsewhere.
     ///
-    /// The outer error is that of the vector, the inner one that of the engine, which does not accept an item.
+    /// # Errors
+    /// The engine does not accept an item.
     pub(super) fn operations(&self, unused_version: &str) -> Checked<Vec<ItemOperation>> {
         let mut operations = Vec::new();
         let mut problems = Vec::new();
         for item in self.items {
-            match crate::conformance::input::decode::<Item>(item) {
+            match decode::<Item>(item) {
                 Ok(item @ Item::Workflow(_)) => operations.push(ItemOperation::AddOrChangeVersioned { item }),
                 Ok(item) => operations.push(ItemOperation::AddOrChangeSimple { item }),
                 Err(problem) => problems.push(problem),
@@ -147,7 +148,7 @@ impl Transaction<'_> {
                 path => ItemOperation::DeleteSimple { path },
             });
         }
-        if let Some(problem) = baton_workflow::problem::Problem::combine(problems) {
+        if let Some(problem) = Problem::combine(problems) {
             return Err(problem);
         }
         let is_versioned = operations.iter().any(|operation| {
@@ -159,9 +160,4 @@ impl Transaction<'_> {
         }
         Ok(operations)
     }
-}
-
-/// Whether this is an object.
-pub(super) fn is_object(node: &Node) -> bool {
-    matches!(node.kind, NodeKind::Object(_))
 }
