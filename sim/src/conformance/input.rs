@@ -1,7 +1,6 @@
 //! Takes vectors apart: members, values and times, with a fault that says what is missing.
 
 use super::verdict::Fault;
-use baton_workflow::decimal::Decimal;
 use baton_workflow::json::{self, Doc, Json, Node, NodeKind, Place, Report};
 use baton_workflow::problem::Problem;
 use baton_workflow::time::{Duration, Timestamp};
@@ -155,17 +154,6 @@ pub fn integer(node: &Node) -> Result<i64, Fault> {
         _ => None,
     }
     .ok_or_else(|| Fault::malformed(format!("{} must be an integer", show(node))))
-}
-
-/// A number.
-///
-/// # Errors
-/// When it is none.
-pub fn number(node: &Node) -> Result<Decimal, Fault> {
-    match &node.kind {
-        NodeKind::Number(number) => Ok(number.clone()),
-        _ => Err(Fault::malformed(format!("{} must be a number", show(node)))),
-    }
 }
 
 /// A point in time: milliseconds or ISO-8601.
