@@ -277,8 +277,12 @@ impl Director {
         out: &mut Outbox<'_, Self>,
     ) {
         let number = match message {
-            FromSubagent::Coupled { session, run_id, environment, attempts } => {
-                return self.subagent_coupled(turn, id, session, run_id, environment, attempts, out);
+            FromSubagent::Coupled { session, run_id, acknowledged, environment, attempts } => {
+                if let Some(link) = self.accept_coupled(turn, id, session, environment, out) {
+                    let session = Session { link, number: session, messages: 0, received: acknowledged, heard: 0 };
+                    self.subagent_coupled(turn, id, session, run_id, attempts);
+                }
+                return;
             }
             FromSubagent::Refused(refusal) => return self.subagent_refuses(turn, id, &refusal, out),
             FromSubagent::Launched { session, .. }
@@ -312,25 +316,39 @@ impl Director {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
-    fn subagent_coupled(
+    /// Whether the subagent was asked to couple, over which link.
+    fn accept_coupled(
         &mut self,
         turn: Turn<'_>,
         id: &SubagentId,
         number: u64,
-        run_id: RunId,
         environment: BTreeMap<String, String>,
-        attempts: Vec<(Attempt, AttemptState)>,
         out: &mut Outbox<'_, Self>,
+    ) -> Option<LinkId> {
+        let subagent = self.subagents.get_mut(id)?;
+        match &subagent.phase {
+            Phase::Coupling(link) => {
+                let link = *link;
+                subagent.environment = environment;
+                subagent.force = false;
+                Some(link)
+            }
+            Phase::Coupled(session) if session.number == number => None,
+            Phase::Waiting | Phase::Dialling | Phase::Coupled(_) => {
+                self.give_up_subagent(turn, id, "it coupled without being asked", out);
+                None
+            }
+        }
+    }
+
+    fn subagent_coupled(
+        &mut self,
+        turn: Turn<'_>,
+        id: &SubagentId,
+        mut session: Session,
+        run_id: RunId,
+        attempts: Vec<(Attempt, AttemptState)>,
     ) {
-        let Some(subagent) = self.subagents.get_mut(id) else { return };
-        let link = match &subagent.phase {
-            Phase::Coupling(link) => *link,
-            Phase::Coupled(session) if session.number == number => return,
-            _ => return self.give_up_subagent(turn, id, "it coupled without being asked", out),
-        };
-        subagent.environment = environment;
-        subagent.force = false;
         let run = self.replica.relations().run_of(id);
         let is_same = run.is_some_and(|(known, _)| known == run_id);
         if !is_same {
@@ -344,7 +362,8 @@ impl Director {
         }
         if let Some(subagent) = self.subagents.get_mut(id) {
             let received = run.filter(|_| is_same).map_or(0, |(_, received)| received);
-            subagent.phase = Phase::Coupled(Session { link, number, messages: 0, received, heard: 0 });
+            session.received = session.received.max(received);
+            subagent.phase = Phase::Coupled(session);
         }
         let known = self.replica.relations().subagents.get(id);
         if known.is_some_and(|subagent| !subagent.is_reachable() && !subagent.is_detaching()) || is_same {

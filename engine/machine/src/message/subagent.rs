@@ -98,6 +98,8 @@ pub enum FromSubagent {
         session: u64,
         /// Identifies the subagent's process.
         run_id: RunId,
+        /// Reports until here were acknowledged, and are not known any more.
+        acknowledged: u64,
         /// The environment of the subagent, in which expressions are evaluated.
         environment: BTreeMap<String, String>,
         /// What is known of the attempts which the director named.

@@ -84,7 +84,8 @@ impl Subagent {
         self.end_all_but(&attempts, out);
         let attempts = attempts.into_iter().map(|attempt| (attempt.clone(), self.state_of(&attempt))).collect();
         let (run_id, environment) = (self.run_id, self.config.environment.clone());
-        self.tell(|session| FromSubagent::Coupled { session, run_id, environment, attempts }, out);
+        let acknowledged = self.reports.acknowledged();
+        self.tell(|session| FromSubagent::Coupled { session, run_id, acknowledged, environment, attempts }, out);
         for (first, reports) in self.reports.messages_after(received) {
             self.tell(|session| FromSubagent::Reports { session, first, reports }, out);
         }

@@ -27,6 +27,11 @@ pub(super) enum Freed {
 }
 
 impl Reports {
+    /// Number of the last report that was acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
     /// Number of the last report.
     pub(super) fn last(&self) -> u64 {
         self.acknowledged + self.queue.len() as u64

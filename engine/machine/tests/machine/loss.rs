@@ -87,3 +87,27 @@ fn a_restarted_subagent_has_lost_its_processes() {
     world.run_until("finished", finished("A"));
     world.check_replay();
 }
+
+#[test]
+fn a_subagent_that_is_told_to_stop_ends_what_it_has_and_takes_nothing_new() {
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""subagentBundleIdExpr": "'FIXED'","#, "sleep 20000\\nout done"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A") == Some(Name::First));
+    world.stop(Name::First);
+    world.run_for(Duration::from_secs(1));
+    world.add_order("B");
+    world.run_until("running elsewhere", |world| world.runs("B") == Some(Name::Second));
+    assert_eq!(world.runs("A"), Some(Name::First));
+    assert!(world.stopped.is_empty());
+    // A break of the connection meanwhile loses nothing.
+    world.silent.insert(Name::First);
+    world.run_for(Duration::from_secs(10));
+    world.silent.clear();
+    world.run_until("stopped", |world| world.stopped == [Name::First]);
+    world.kill(Name::First);
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));
+    assert_eq!(world.events_of("A").iter().filter(|name| **name == "OrderStdoutWritten").count(), 1);
+    world.check_replay();
+}

@@ -8,5 +8,6 @@ mod coupling;
 mod execution;
 mod loss;
 mod process;
+mod reading;
 mod recovery;
 mod world;

@@ -8,13 +8,14 @@ use baton_machine::attempt::Attempt;
 use baton_machine::codec::{Stamped, Transaction};
 use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
-use baton_machine::host::{Act, CallerId, Lane, Outgoing, RecordReader, Reply};
+use baton_machine::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use baton_machine::process::{Ended, ProcessSpec, Signal};
 use baton_machine::replica::Locality;
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_machine::timing::{RECONNECT_TIMEOUT, SIGKILL_DELAY};
 use baton_protocol::checksum::Checksum;
+use baton_protocol::event_id::EventId;
 use baton_protocol::frame;
 use baton_protocol::journal::{Generation, Journal, Recovered, Stored};
 use baton_protocol::limit::Limits;
@@ -127,6 +128,10 @@ pub(crate) struct World {
     /// How often a process was started for an order.
     pub(crate) starts: BTreeMap<OrderId, usize>,
     digest: Checksum,
+    /// What the reader of the controller's events was answered.
+    pub(crate) read_events: Vec<Vec<Stamped>>,
+    /// The subagents which have stopped as they were told.
+    pub(crate) stopped: Vec<Name>,
     /// How long a disk takes to sync.
     pub(crate) sync_time: Duration,
     syncs: BTreeMap<Name, Instant>,
@@ -152,6 +157,8 @@ impl World {
             seeds: 0,
             starts: BTreeMap::new(),
             digest: Checksum::new(0),
+            read_events: Vec::new(),
+            stopped: Vec::new(),
             sync_time: Duration::ZERO,
             syncs: BTreeMap::new(),
         };
@@ -260,6 +267,28 @@ impl World {
     pub(crate) fn command(&mut self, command: &str) {
         let reply = self.try_command(command);
         assert!(reply.answer.is_ok(), "{:?}", reply.answer);
+    }
+
+    /// Asks for the controller's events after one.
+    pub(crate) fn read_after(&mut self, after: EventId) {
+        let input = ControllerInput::Read { reader: ReaderId(1), after };
+        self.tasks.push_back(Task::Controller(Input::Arrived(input)));
+    }
+
+    /// Restarts the controller from an image of now.
+    pub(crate) fn restart_from_image(&mut self) {
+        let image = self.controller().replica().image();
+        self.kill(Name::Controller);
+        let at = recovered(&self.controller.records).end;
+        let machine = Controller::recover(controller_config(), Some(&image), []).expect("recovery");
+        let recovered = Recovered { end: at, image: at, released: Offset::ZERO };
+        self.controller.node = Some(Node::new(machine, Journal::alone(recovered, Limits::DEFAULT)));
+        self.tasks.push_back(Task::Controller(Input::Start { seed: 99 }));
+    }
+
+    /// Tells a subagent to stop.
+    pub(crate) fn stop(&mut self, name: Name) {
+        self.tasks.push_back(Task::Subagent(name, Input::Arrived(SubagentInput::Stop { signal: None })));
     }
 
     /// Deploys a workflow `W` in a version, with jobs at the agent.
@@ -539,7 +568,8 @@ impl World {
                 SubagentHint::Link(hint) => self.link_hint(name, hint),
                 SubagentHint::Start { attempt, spec } => self.launch(name, attempt, &spec),
                 SubagentHint::Kill { attempt, signal } => self.signal(name, attempt, signal),
-                SubagentHint::Pause { .. } | SubagentHint::Resume { .. } | SubagentHint::Stopped => {}
+                SubagentHint::Pause { .. } | SubagentHint::Resume { .. } => {}
+                SubagentHint::Stopped => self.stopped.push(name),
             }
         }
     }
@@ -574,7 +604,14 @@ impl World {
             (Lane::Caller(caller), Outgoing::Reply(reply)) => {
                 assert!(self.replies.insert(caller, reply).is_none(), "answered twice");
             }
-            (Lane::Reader(_), Outgoing::Events(_)) => {}
+            (Lane::Reader(_), Outgoing::Events(events)) => {
+                let on_disk = self.events(Name::Controller);
+                assert!(
+                    events.iter().all(|event| on_disk.contains(event)),
+                    "events were shown that are not on the disk"
+                );
+                self.read_events.push(events);
+            }
             (lane, promise) => panic!("{promise:?} for {lane:?}"),
         }
     }
