@@ -2,9 +2,8 @@
 //!
 //! The wall clock may jump, so an alarm cannot become a monotonic deadline once and for all. The owner asks for the alarms
 //! that are due after every input, and wakes at [`Alarms::deadline`], which is never further away than
-//! [`WALL_CLOCK_CHECK`]. A clock that jumps back puts alarms off, one that jumps forward makes them due.
+//! [`Timing::wall_clock_check`](crate::timing::Timing::wall_clock_check). A clock that jumps back puts alarms off, one that jumps forward makes them due.
 
-use crate::timing::WALL_CLOCK_CHECK;
 use alloc::collections::{BTreeMap, BTreeSet};
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::time::Timestamp;
@@ -49,12 +48,18 @@ impl<K: Ord + Clone> Alarms<K> {
         Some(key)
     }
 
-    /// When to ask again; or for something else that is to be looked at by the same clock.
-    pub(crate) fn deadline(&self, now: Now, others: impl IntoIterator<Item = Timestamp>) -> Option<Instant> {
+    /// When to ask again: after `check` at the latest, if there is an alarm or something else that is
+    /// to be looked at by the same clock.
+    pub(crate) fn deadline(
+        &self,
+        now: Now,
+        check: Duration,
+        others: impl IntoIterator<Item = Timestamp>,
+    ) -> Option<Instant> {
         let at = self.by_time.first().map(|(at, _)| *at).into_iter().chain(others).min()?;
         let millis = at.as_millis().saturating_sub(now.timestamp.as_millis());
         let wait = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-        Some(now.instant + wait.min(WALL_CLOCK_CHECK))
+        Some(now.instant + wait.min(check))
     }
 }
 
@@ -62,6 +67,8 @@ impl<K: Ord + Clone> Alarms<K> {
 mod tests {
     use super::*;
     use baton_protocol::time::Timestamp as Wall;
+
+    const CHECK: Duration = Duration::from_secs(10);
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -85,13 +92,13 @@ mod tests {
     fn looks_at_the_clock_now_and_then() {
         let mut alarms = Alarms::new();
         let now = Now { instant: Instant::ZERO, timestamp: Wall::from_millis(1_000) };
-        assert_eq!(alarms.deadline(now, []), None);
+        assert_eq!(alarms.deadline(now, CHECK, []), None);
         alarms.set(1, Some(at(100_000_000)));
-        assert_eq!(alarms.deadline(now, []), Some(Instant::ZERO + WALL_CLOCK_CHECK));
+        assert_eq!(alarms.deadline(now, CHECK, []), Some(Instant::ZERO + CHECK));
         alarms.set(2, Some(at(1_500)));
-        assert_eq!(alarms.deadline(now, []), Some(Instant::ZERO + Duration::from_millis(500)));
-        assert_eq!(alarms.deadline(now, [at(1_250)]), Some(Instant::ZERO + Duration::from_millis(250)));
+        assert_eq!(alarms.deadline(now, CHECK, []), Some(Instant::ZERO + Duration::from_millis(500)));
+        assert_eq!(alarms.deadline(now, CHECK, [at(1_250)]), Some(Instant::ZERO + Duration::from_millis(250)));
         alarms.set(3, Some(at(0)));
-        assert_eq!(alarms.deadline(now, []), Some(Instant::ZERO));
+        assert_eq!(alarms.deadline(now, CHECK, []), Some(Instant::ZERO));
     }
 }

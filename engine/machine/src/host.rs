@@ -10,11 +10,13 @@
 
 use crate::codec::Stamped;
 use crate::link::{LinkHint, LinkId};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::gate;
 use baton_protocol::record::Offset;
+use baton_workflow::id::OrderWatchPath;
 use baton_workflow::model::command::Response;
 use baton_workflow::problem::Problem;
 
@@ -84,6 +86,18 @@ pub enum Act {
         reader: RecordReader,
         /// The first.
         from: Offset,
+    },
+    /// Watches a directory, from now on or anew. Answered by `DirectorInput::Directory`, which may be repeated at any time.
+    Watch {
+        /// For which file watch.
+        watch: OrderWatchPath,
+        /// Which directory.
+        directory: String,
+    },
+    /// Watches no more.
+    Unwatch {
+        /// For which file watch.
+        watch: OrderWatchPath,
     },
 }
 

@@ -4,6 +4,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use baton_workflow::model::outcome::Outcome;
 use baton_workflow::value::Fields;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -81,14 +82,14 @@ pub enum KillCause {
 }
 
 /// How a process ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
     /// How.
     pub how: Ended,
     /// Why it was ended, if it was.
     pub killed: Option<KillCause>,
-    /// What it wrote into the file for return values; or why that is not understood.
-    pub return_values: Result<Vec<(String, String)>, String>,
+    /// The values it returned, texts if through the file for return values; or why that file is not understood.
+    pub return_values: Result<Fields, String>,
     /// The last line it wrote to standard error, if it wrote anything.
     pub error_line: Option<String>,
     /// How long it ran.
@@ -96,7 +97,7 @@ pub struct End {
 }
 
 /// How a process ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Ended {
     /// By itself.
     Exited {
@@ -115,4 +116,9 @@ pub enum Ended {
     },
     /// It was ended before it was started.
     KilledBeforeStart,
+    /// A job built into the subagent has come to this outcome.
+    Returned {
+        /// The outcome, complete but for the values returned.
+        outcome: Outcome,
+    },
 }

@@ -2,38 +2,68 @@
 
 use core::time::Duration;
 
-/// How often a node gives a sign of life to its peer.
-pub const HEARTBEAT: Duration = Duration::from_millis(500);
+/// The times of a node. Nodes which talk to each other have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a node gives a sign of life to its peer.
+    pub heartbeat: Duration,
+    /// Silence after which a subagent gets no more jobs, and a link to it is given up.
+    pub subagent_silence: Duration,
+    /// Silence after which a link between controller and agent is given up. Longer than a fail-over of either takes to notice.
+    pub agent_silence: Duration,
+    /// How long an attempt to dial or to couple may take.
+    pub coupling: Duration,
+    /// Pause before dialling again.
+    pub redial: Duration,
+    /// After this time without its director, a subagent ends what it runs. Longer than the takeover of a director may take, so
+    /// that processes survive that.
+    pub reconnect_timeout: Duration,
+    /// How much later than `reconnect_timeout` the director takes the processes for ended: time to kill them, and clocks that
+    /// run differently fast.
+    pub loss_margin: Duration,
+    /// Time between SIGTERM and SIGKILL if the job says nothing.
+    pub sigkill_delay: Duration,
+    /// How often the wall clock is looked at while something waits for a time of day, because it may jump.
+    pub wall_clock_check: Duration,
+    /// How soon something is tried again that was put off because storage is behind.
+    pub congestion_retry: Duration,
+}
 
-/// Silence after which a subagent gets no more jobs, and a link to it is given up.
-pub const SUBAGENT_SILENCE: Duration = Duration::from_secs(2);
+impl Timing {
+    /// The times of production.
+    pub const DEFAULT: Self = Self {
+        heartbeat: Duration::from_millis(500),
+        subagent_silence: Duration::from_secs(2),
+        agent_silence: Duration::from_secs(10),
+        coupling: Duration::from_secs(2),
+        redial: Duration::from_secs(1),
+        reconnect_timeout: Duration::from_mins(1),
+        loss_margin: Duration::from_secs(5),
+        sigkill_delay: Duration::from_secs(15),
+        wall_clock_check: Duration::from_secs(10),
+        congestion_retry: Duration::from_millis(100),
+    };
 
-/// Silence after which a link between controller and agent is given up. Longer than a fail-over of either takes to notice.
-pub const AGENT_SILENCE: Duration = Duration::from_secs(10);
+    /// For a world in which no node falls silent and nobody turns the clocks unseen: years pass without a sign of life.
+    pub const PATIENT: Self = Self {
+        heartbeat: YEARS,
+        subagent_silence: Duration::from_secs(4 * YEARS.as_secs()),
+        agent_silence: Duration::from_secs(4 * YEARS.as_secs()),
+        coupling: YEARS,
+        reconnect_timeout: Duration::from_secs(10 * YEARS.as_secs()),
+        wall_clock_check: YEARS,
+        ..Self::DEFAULT
+    };
+}
 
-/// How long an attempt to dial or to couple may take.
-pub const COUPLING: Duration = Duration::from_secs(2);
+const YEARS: Duration = Duration::from_secs(20 * 366 * 24 * 60 * 60);
 
-/// Pause before dialling again.
-pub const REDIAL: Duration = Duration::from_secs(1);
+const fn is_consistent(timing: &Timing) -> bool {
+    // Two signs of life may be lost or late.
+    timing.heartbeat.as_secs() * 3 <= timing.subagent_silence.as_secs() + 1
+        && timing.subagent_silence.as_secs() <= timing.agent_silence.as_secs()
+        && timing.reconnect_timeout.as_secs() > 2 * timing.subagent_silence.as_secs()
+}
 
-/// After this time without its director, a subagent ends what it runs. Longer than the takeover of a director may take, so
-/// that processes survive that.
-pub const RECONNECT_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How much later than [`RECONNECT_TIMEOUT`] the director takes the processes for ended: time to kill them, and clocks that
-/// run differently fast.
-pub const LOSS_MARGIN: Duration = Duration::from_secs(5);
-
-/// Time between SIGTERM and SIGKILL if the job says nothing.
-pub const SIGKILL_DELAY: Duration = Duration::from_secs(15);
-
-/// How often the wall clock is looked at while something waits for a time of day, because it may jump.
-pub const WALL_CLOCK_CHECK: Duration = Duration::from_secs(10);
-
-/// How soon something is tried again that was put off because storage is behind.
-pub const CONGESTION_RETRY: Duration = Duration::from_millis(100);
-
-// Two signs of life may be lost or late.
-const _: () = assert!(HEARTBEAT.as_millis() * 3 <= SUBAGENT_SILENCE.as_millis());
-const _: () = assert!(RECONNECT_TIMEOUT.as_millis() > 2 * SUBAGENT_SILENCE.as_millis());
+const _: () = assert!(is_consistent(&Timing::DEFAULT));
+const _: () = assert!(is_consistent(&Timing::PATIENT));

@@ -9,7 +9,6 @@ use crate::host::{Act, Lane};
 use crate::link::{LinkHint, LinkId, Peer};
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
 use crate::replica::Turn;
-use crate::timing::{AGENT_SILENCE, COUPLING, HEARTBEAT, REDIAL};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -157,12 +156,12 @@ impl Controller {
             AgentReason::Redial => {
                 let Phase::Waiting = agent.phase else { return };
                 if agent.addresses.is_empty() {
-                    return self.arm(turn, path, AgentReason::Redial, REDIAL);
+                    return self.arm(turn, path, AgentReason::Redial, self.config.timing.redial);
                 }
                 let address = agent.addresses[agent.dials % agent.addresses.len()].clone();
                 agent.dials += 1;
                 agent.phase = Phase::Dialling;
-                self.arm(turn, path, AgentReason::Coupling, COUPLING);
+                self.arm(turn, path, AgentReason::Coupling, self.config.timing.coupling);
                 out.hint(Act::Link(LinkHint::Dial { peer: Peer::Agent(path.clone()), address }));
             }
             AgentReason::Coupling => match agent.phase {
@@ -173,7 +172,7 @@ impl Controller {
             AgentReason::Beat => {
                 if let Some(session) = agent.session() {
                     let (link, session) = (session.link, session.number);
-                    self.arm(turn, path, AgentReason::Beat, HEARTBEAT);
+                    self.arm(turn, path, AgentReason::Beat, self.config.timing.heartbeat);
                     say_now(link, &ToAgent::Beat { session }, out);
                 }
             }
@@ -187,7 +186,7 @@ impl Controller {
         };
         agent.phase = Phase::Coupling(link);
         self.links.insert(link, path.clone());
-        self.arm(turn, &path, AgentReason::Coupling, COUPLING);
+        self.arm(turn, &path, AgentReason::Coupling, self.config.timing.coupling);
         let relation = self.replica.relations().agents.get(&path);
         let coupling = AgentCoupling {
             controller_id: self.config.controller_id.clone(),
@@ -227,7 +226,7 @@ impl Controller {
         }
         agent.phase = Phase::Waiting;
         self.disarm(path);
-        self.arm(turn, path, AgentReason::Redial, REDIAL);
+        self.arm(turn, path, AgentReason::Redial, self.config.timing.redial);
         let known = self.replica.relations().agents.get(path).and_then(|agent| agent.problem.as_ref());
         if known != Some(&problem) {
             self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentCouplingFailed { problem }));
@@ -273,13 +272,13 @@ impl Controller {
             });
         }
         self.disarm(path);
-        self.arm(turn, path, AgentReason::Beat, HEARTBEAT);
+        self.arm(turn, path, AgentReason::Beat, self.config.timing.heartbeat);
         self.heard(turn, path);
     }
 
     /// The agent has given a sign of life.
     pub(super) fn heard(&mut self, turn: Turn<'_>, path: &AgentPath) {
-        self.arm(turn, path, AgentReason::Silence, AGENT_SILENCE);
+        self.arm(turn, path, AgentReason::Silence, self.config.timing.agent_silence);
     }
 
     /// Sends the commands of this step.

@@ -17,7 +17,7 @@ use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use crate::link::{LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
-use crate::timing::CONGESTION_RETRY;
+use crate::timing::Timing;
 use agent_link::{AgentLink, AgentReason};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -48,6 +48,8 @@ pub struct ControllerConfig {
     pub node_id: String,
     /// What its machine contributes to expressions.
     pub locality: Locality,
+    /// Its times. Agents must have the same.
+    pub timing: Timing,
 }
 
 /// What the host says.
@@ -226,7 +228,7 @@ impl Controller {
 
     fn on_due(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
         if out.is_congested() {
-            self.clock_check = Some(turn.now.instant + CONGESTION_RETRY);
+            self.clock_check = Some(turn.now.instant + self.config.timing.congestion_retry);
             return;
         }
         while let Some(reason) = self.deadlines.take_due(turn.now.instant) {
@@ -417,7 +419,12 @@ impl Machine for Controller {
         self.let_out(turn, out);
         let check = self.clock_check.filter(|at| *at > now.instant);
         let ends = [self.state().notices().next_end_of_life(), self.state().plans().next_deletion()];
-        self.clock_check = self.alarms.deadline(now, ends.into_iter().flatten()).into_iter().chain(check).min();
+        self.clock_check = self
+            .alarms
+            .deadline(now, self.config.timing.wall_clock_check, ends.into_iter().flatten())
+            .into_iter()
+            .chain(check)
+            .min();
         self.config.locality = locality;
     }
 

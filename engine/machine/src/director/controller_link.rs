@@ -12,7 +12,6 @@ use crate::host::{Act, Lane, Outgoing, RecordReader};
 use crate::link::LinkId;
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
 use crate::replica::Turn;
-use crate::timing::{AGENT_SILENCE, HEARTBEAT};
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
@@ -81,7 +80,7 @@ impl Director {
         };
         let is_current = |current: &&mut Session| current.link == link && current.number == session;
         let Some(current) = self.controller.session.as_mut().filter(is_current) else { return };
-        self.deadlines.set(Reason::ControllerSilence, turn.now.instant + AGENT_SILENCE);
+        self.deadlines.set(Reason::ControllerSilence, turn.now.instant + self.config.timing.agent_silence);
         match message {
             ToAgent::Execute { number, commands, .. } => {
                 if number <= current.executed {
@@ -143,8 +142,8 @@ impl Director {
             is_reading: false,
         });
         self.deadlines.cancel(&Reason::Uncoupled(link));
-        self.deadlines.set(Reason::ControllerBeat, turn.now.instant + HEARTBEAT);
-        self.deadlines.set(Reason::ControllerSilence, turn.now.instant + AGENT_SILENCE);
+        self.deadlines.set(Reason::ControllerBeat, turn.now.instant + self.config.timing.heartbeat);
+        self.deadlines.set(Reason::ControllerSilence, turn.now.instant + self.config.timing.agent_silence);
 
         let agent_run_id = self.replica.relations().journal_id.clone();
         let items = self.state().items().all().map(|item| (item.key(), item.revision())).collect();
@@ -222,6 +221,9 @@ impl Director {
     }
 
     fn attach_item(&mut self, turn: Turn<'_>, item: Item) -> Checked<()> {
+        if let Item::FileWatch(watch) = &item {
+            return self.attach_file_watch(turn, watch);
+        }
         let event = ItemEvent::ItemAttachedToMe { item };
         self.replica.try_take(turn, turn.around.now, Event::Item(event))
     }
@@ -239,6 +241,9 @@ impl Director {
 
     pub(super) fn item_detached(&mut self, turn: Turn<'_>, key: ItemKey) -> Checked<()> {
         let Some(agent_path) = self.agent_path().cloned() else { return Ok(()) };
+        if let ItemKey::OrderWatch(path) = &key {
+            self.detach_file_watch(turn, path);
+        }
         let event = ItemEvent::ItemDetached { key, agent_path };
         self.replica.try_take(turn, turn.around.now, Event::Item(event))
     }
@@ -332,7 +337,7 @@ impl Director {
 
     pub(super) fn beat_controller(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
         let Some(session) = &self.controller.session else { return };
-        self.deadlines.set(Reason::ControllerBeat, turn.now.instant + HEARTBEAT);
+        self.deadlines.set(Reason::ControllerBeat, turn.now.instant + self.config.timing.heartbeat);
         say_now(session.link, &FromAgent::Beat { session: session.number }, out);
     }
 

@@ -70,7 +70,7 @@ impl Director {
 
     fn kill(&mut self, turn: Turn<'_>, id: &OrderId, signal: Signal, cause: KillCause) {
         let delay = self.job_of(id).and_then(|(_, job)| job.sigkill_delay);
-        let grace = delay.map_or(self.config.sigkill_delay, positive);
+        let grace = delay.map_or(self.config.timing.sigkill_delay, positive);
         let Some(process) = self.replica.relations().processes.get(id) else { return };
         let (subagent_id, attempt) = (process.subagent_id.clone(), process.attempt(id));
         self.send_kill(turn, &subagent_id, attempt, signal, grace, cause);

@@ -8,6 +8,7 @@
 
 mod controller_link;
 mod execution;
+mod files;
 mod kill;
 mod launch;
 mod outcome;
@@ -20,7 +21,7 @@ use crate::host::{Act, Lane, Outgoing, RecordReader};
 use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
-use crate::timing::{CONGESTION_RETRY, SUBAGENT_SILENCE};
+use crate::timing::Timing;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -31,13 +32,13 @@ use baton_protocol::outbox::Outbox;
 use baton_protocol::random::Random;
 use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
-use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::id::{AgentPath, ControllerId, ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::state::State;
 use baton_workflow::state::job_queue::{JobQueues, Parking};
+use baton_workflow::state::order_watch::FileDelays;
 use baton_workflow::time::Timestamp;
 use controller_link::ControllerLink;
-use core::time::Duration;
 use subagent_link::{SubagentLink, SubagentReason};
 
 /// What makes one director differ from another.
@@ -49,10 +50,8 @@ pub struct DirectorConfig {
     pub local_subagent: SubagentId,
     /// What its machine contributes to expressions.
     pub locality: Locality,
-    /// See [`crate::timing::RECONNECT_TIMEOUT`]. The subagents must know the same.
-    pub reconnect_timeout: Duration,
-    /// See [`crate::timing::SIGKILL_DELAY`].
-    pub sigkill_delay: Duration,
+    /// Its times. Director and subagents must have the same.
+    pub timing: Timing,
 }
 
 /// What the host says.
@@ -71,6 +70,27 @@ pub enum DirectorInput {
     Imaged {
         /// Where.
         at: Position,
+    },
+    /// All files in a directory now.
+    Directory {
+        /// For which file watch.
+        watch: OrderWatchPath,
+        /// Their names, without the directory.
+        names: Vec<ExternalOrderName>,
+    },
+    /// A file was created or changed.
+    FileFound {
+        /// For which file watch.
+        watch: OrderWatchPath,
+        /// Its name, without the directory.
+        name: ExternalOrderName,
+    },
+    /// A file is gone.
+    FileGone {
+        /// For which file watch.
+        watch: OrderWatchPath,
+        /// Its name, without the directory.
+        name: ExternalOrderName,
     },
 }
 
@@ -96,6 +116,8 @@ enum Alarm {
     Order(OrderId),
     /// The admission period of a process ends.
     EndOfAdmission(OrderId),
+    /// New files of a watch have been unchanged long enough.
+    Files(OrderWatchPath),
 }
 
 /// The director. See the module.
@@ -118,6 +140,10 @@ pub struct Director {
     deadlines: Deadlines<Reason>,
     alarms: Alarms<Alarm>,
     clock_check: Option<Instant>,
+    /// New files which are not old enough to be reported.
+    resting: BTreeMap<OrderWatchPath, FileDelays>,
+    /// What the host is to do after this step.
+    acts: Vec<Act>,
     /// What leaves when the record of this step is committed.
     outgoing: Vec<(Lane, Outgoing)>,
 }
@@ -161,6 +187,8 @@ impl Director {
             deadlines: Deadlines::new(),
             alarms: Alarms::new(),
             clock_check: None,
+            resting: BTreeMap::new(),
+            acts: Vec::new(),
             outgoing: Vec::new(),
         }
     }
@@ -214,13 +242,14 @@ impl Director {
         self.uncouple_all(turn);
         self.refresh_limit();
         self.refresh_subagents(turn);
+        self.watch_all_files(turn);
     }
 
     fn on_link(&mut self, turn: Turn<'_>, input: LinkInput, out: &mut Outbox<'_, Self>) {
         match input {
             LinkInput::Up { link, dialled: Some(Peer::Subagent(id)) } => self.subagent_link_is_up(turn, link, id, out),
             LinkInput::Up { link, dialled: None } => {
-                self.deadlines.set(Reason::Uncoupled(link), turn.now.instant + SUBAGENT_SILENCE);
+                self.deadlines.set(Reason::Uncoupled(link), turn.now.instant + self.config.timing.subagent_silence);
             }
             LinkInput::Up { link, dialled: Some(Peer::Agent(_)) } => {
                 hang_up(link, "directors do not dial agents", out);
@@ -259,7 +288,7 @@ impl Director {
 
     fn on_due(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
         if out.is_congested() {
-            self.clock_check = Some(turn.now.instant + CONGESTION_RETRY);
+            self.clock_check = Some(turn.now.instant + self.config.timing.congestion_retry);
             return;
         }
         while let Some(reason) = self.deadlines.take_due(turn.now.instant) {
@@ -282,6 +311,7 @@ impl Director {
             match alarm {
                 Alarm::Order(id) => orders.push(id),
                 Alarm::EndOfAdmission(id) => self.time_is_over(turn, &id),
+                Alarm::Files(watch) => self.files_are_old_enough(turn, &watch),
             }
         }
         self.replica.steps(turn, orders.iter().cloned());
@@ -359,6 +389,9 @@ impl Machine for Director {
                 DirectorInput::Link(input) => self.on_link(turn, input, out),
                 DirectorInput::Records { reader, records } => self.on_records(reader, &records, out),
                 DirectorInput::Imaged { at } => self.on_imaged(at, out),
+                DirectorInput::Directory { watch, names } => self.directory_read(turn, &watch, &names),
+                DirectorInput::FileFound { watch, name } => self.file_found(turn, &watch, &name),
+                DirectorInput::FileGone { watch, name } => self.file_gone(turn, &watch, &name),
             },
         }
         if turn.around.now < self.last_clock {
@@ -369,9 +402,17 @@ impl Machine for Director {
         self.react(turn);
         self.replica.commit(out);
         self.let_out(turn, out);
+        for act in core::mem::take(&mut self.acts) {
+            out.hint(act);
+        }
         self.send_events(out);
         let check = self.clock_check.filter(|at| *at > now.instant);
-        self.clock_check = self.alarms.deadline(now, self.queues.next_opening()).into_iter().chain(check).min();
+        self.clock_check = self
+            .alarms
+            .deadline(now, self.config.timing.wall_clock_check, self.queues.next_opening())
+            .into_iter()
+            .chain(check)
+            .min();
         self.config.locality = locality;
     }
 

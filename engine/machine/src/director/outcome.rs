@@ -19,6 +19,9 @@ const SIGNAL_BASE: i32 = 128;
 
 /// The outcome of a process that has ended.
 pub(super) fn of_end(job: &WorkflowJob, order: &Order, end: &End) -> Outcome {
+    if let (Ended::Returned { outcome }, None) = (&end.how, end.killed) {
+        return returned(outcome, end);
+    }
     let completed = completed(job, end);
     match end.killed {
         None => completed.into(),
@@ -60,13 +63,12 @@ fn completed(job: &WorkflowJob, end: &End) -> Completed {
         Ended::KilledBeforeStart => {
             return failed("The process was cancelled before it was started", Fields::default());
         }
+        Ended::Returned { outcome } => return completed_by(outcome),
     };
     let mut values: Vec<(Name, Value)> = Vec::new();
     if end.killed.is_none() {
         match &end.return_values {
-            Ok(returned) => {
-                values.extend(returned.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())));
-            }
+            Ok(returned) => values.extend(returned.iter().map(|(name, value)| (name.clone(), value.clone()))),
             Err(problem) => return failed(&format!("The file with return values: {problem}"), Fields::default()),
         }
     }
@@ -80,6 +82,34 @@ fn completed(job: &WorkflowJob, end: &End) -> Completed {
     match &end.error_line {
         Some(line) if job.fail_on_err_written => failed(&format!("The job's error channel: {line}"), Fields::default()),
         _ => Completed::Succeeded { named_values },
+    }
+}
+
+/// The outcome of a built-in job, with the values it returned.
+fn returned(outcome: &Outcome, end: &End) -> Outcome {
+    let values = match &end.return_values {
+        Ok(values) => values,
+        Err(problem) => return Outcome::failed(problem.as_str()),
+    };
+    match outcome.clone() {
+        Outcome::Succeeded { named_values } => Outcome::Succeeded { named_values: named_values.overridden_by(values) },
+        Outcome::Failed { message, named_values, uncatchable } => {
+            Outcome::Failed { message, named_values: named_values.overridden_by(values), uncatchable }
+        }
+        outcome => outcome,
+    }
+}
+
+/// How a built-in job ended that was to be ended.
+fn completed_by(outcome: &Outcome) -> Completed {
+    match outcome.clone() {
+        Outcome::Succeeded { named_values } => Completed::Succeeded { named_values },
+        Outcome::Caught => Completed::Succeeded { named_values: Fields::default() },
+        Outcome::Failed { message, named_values, uncatchable } => {
+            Completed::Failed { message, named_values, uncatchable }
+        }
+        Outcome::TimedOut { outcome } | Outcome::Killed { outcome } => outcome,
+        Outcome::Disrupted { .. } => failed("The job was disrupted", Fields::default()),
     }
 }
 

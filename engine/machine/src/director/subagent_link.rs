@@ -13,7 +13,6 @@ use crate::message::{
 };
 use crate::process::{KillCause, ProcessSpec, Signal};
 use crate::replica::Turn;
-use crate::timing::{COUPLING, HEARTBEAT, LOSS_MARGIN, REDIAL, SUBAGENT_SILENCE};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -156,7 +155,7 @@ impl Director {
                 if let Phase::Waiting = subagent.phase {
                     subagent.phase = Phase::Dialling;
                     let address = subagent.address.clone();
-                    self.arm(turn, id, SubagentReason::Coupling, COUPLING);
+                    self.arm(turn, id, SubagentReason::Coupling, self.config.timing.coupling);
                     out.hint(Act::Link(LinkHint::Dial { peer: Peer::Subagent(id.clone()), address }));
                 }
             }
@@ -168,7 +167,7 @@ impl Director {
             SubagentReason::Beat => {
                 if let Some(session) = subagent.session() {
                     let (link, session, heard) = (session.link, session.number, session.heard);
-                    self.arm(turn, id, SubagentReason::Beat, HEARTBEAT);
+                    self.arm(turn, id, SubagentReason::Beat, self.config.timing.heartbeat);
                     say_now(link, &ToSubagent::Beat { session, heard }, out);
                 }
             }
@@ -198,7 +197,7 @@ impl Director {
         subagent.phase = Phase::Coupling(link);
         let force = subagent.force;
         self.links.insert(link, id.clone());
-        self.arm(turn, &id, SubagentReason::Coupling, COUPLING);
+        self.arm(turn, &id, SubagentReason::Coupling, self.config.timing.coupling);
         let relations = self.replica.relations();
         let run = relations.run_of(&id);
         let processes = relations.processes_of(&id);
@@ -253,7 +252,7 @@ impl Director {
         }
         subagent.phase = Phase::Waiting;
         self.disarm(id);
-        self.arm(turn, id, SubagentReason::Redial, REDIAL);
+        self.arm(turn, id, SubagentReason::Redial, self.config.timing.redial);
         let known = self.replica.relations().subagents.get(id).and_then(|subagent| subagent.problem());
         if known != Some(&problem) {
             self.subagent_event(turn, id, SubagentEvent::SubagentCouplingFailed { problem });
@@ -297,7 +296,7 @@ impl Director {
         if let FromSubagent::Beat { number, .. } = message {
             session.heard = session.heard.max(number);
         }
-        self.arm(turn, id, SubagentReason::Silence, SUBAGENT_SILENCE);
+        self.arm(turn, id, SubagentReason::Silence, self.config.timing.subagent_silence);
         self.lease_from_now(turn, id);
         match message {
             FromSubagent::Reports { first, reports, .. } => self.on_reports(turn, id, first, reports, out),
@@ -371,7 +370,7 @@ impl Director {
         }
         self.disarm(id);
         self.arm(turn, id, SubagentReason::Beat, Duration::ZERO);
-        self.arm(turn, id, SubagentReason::Silence, SUBAGENT_SILENCE);
+        self.arm(turn, id, SubagentReason::Silence, self.config.timing.subagent_silence);
         self.lease_from_now(turn, id);
         if is_same {
             for (attempt, state) in attempts {
@@ -515,7 +514,7 @@ impl Director {
 
     /// The subagent may have heard from us that we heard it now. Its processes are lost when that lease must have run out.
     fn lease_from_now(&mut self, turn: Turn<'_>, id: &SubagentId) {
-        self.arm(turn, id, SubagentReason::Lost, self.config.reconnect_timeout + LOSS_MARGIN);
+        self.arm(turn, id, SubagentReason::Lost, self.config.timing.reconnect_timeout + self.config.timing.loss_margin);
     }
 
     fn arm(&mut self, turn: Turn<'_>, id: &SubagentId, reason: SubagentReason, after: Duration) {

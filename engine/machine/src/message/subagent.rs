@@ -5,7 +5,7 @@
 //! stream of reports, kept until acknowledged.
 //!
 //! Signs of life run both ways, and they are a lease: the director returns the number of the subagent's last sign, and with
-//! that the subagent may run its processes until [`reconnect_timeout`](crate::timing::RECONNECT_TIMEOUT) after it *sent* that
+//! that the subagent may run its processes until [`reconnect_timeout`](crate::timing::Timing::reconnect_timeout) after it *sent* that
 //! sign. Thus the director, which received it later, knows when they must have ended, whatever the network does.
 
 use crate::attempt::{Attempt, RunId};

@@ -6,7 +6,6 @@ use crate::codec;
 use crate::link::{LinkHint, LinkId};
 use crate::message::{AttemptState, FromSubagent, SubagentCoupling, SubagentRefusal};
 use crate::process::{KillCause, Signal};
-use crate::timing::{HEARTBEAT, SUBAGENT_SILENCE};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -78,8 +77,8 @@ impl Subagent {
             silent_since: now.instant,
         });
         self.deadlines.cancel(&Reason::Uncoupled(link));
-        self.deadlines.set(Reason::Beat, now.instant + HEARTBEAT);
-        self.deadlines.set(Reason::Silence, now.instant + SUBAGENT_SILENCE);
+        self.deadlines.set(Reason::Beat, now.instant + self.config.timing.heartbeat);
+        self.deadlines.set(Reason::Silence, now.instant + self.config.timing.subagent_silence);
 
         self.end_all_but(&attempts, out);
         let attempts = attempts.into_iter().map(|attempt| (attempt.clone(), self.state_of(&attempt))).collect();
@@ -164,7 +163,7 @@ impl Subagent {
             && number <= heard
         {
             session.beats.pop_front();
-            self.deadlines.set(Reason::Lease, sent + self.config.reconnect_timeout);
+            self.deadlines.set(Reason::Lease, sent + self.config.timing.reconnect_timeout);
         }
     }
 

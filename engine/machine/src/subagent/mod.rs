@@ -3,7 +3,7 @@
 //! It has no journal: what it knows is lost with it, and so are its processes; the director sees that by the new
 //! [`RunId`]. It starts an attempt at most once, tells what happens to it in numbered reports until they are
 //! acknowledged, and ends everything when its lease on the director's attention runs out (see
-//! [`RECONNECT_TIMEOUT`](crate::timing::RECONNECT_TIMEOUT)). It obeys the director with the highest epoch it has seen.
+//! [`RECONNECT_TIMEOUT`](crate::timing::Timing::reconnect_timeout)). It obeys the director with the highest epoch it has seen.
 //!
 //! A process whose output is not received is paused, so memory is bounded per process.
 
@@ -16,7 +16,7 @@ use crate::codec;
 use crate::link::{LinkHint, LinkId, LinkInput};
 use crate::message::{Channel, FromSubagent, Report, Reported, ToSubagent};
 use crate::process::{End, Ended, KillCause, ProcessSpec, Signal};
-use crate::timing::{HEARTBEAT, SUBAGENT_SILENCE};
+use crate::timing::Timing;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -27,6 +27,7 @@ use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
 use baton_protocol::random::Random;
 use baton_protocol::time::{Instant, Now};
+use baton_workflow::value::Fields;
 use core::time::Duration;
 use coupling::{Owner, Session};
 use process::Process;
@@ -37,8 +38,8 @@ use reports::{Freed, Reports};
 pub struct SubagentConfig {
     /// The environment of its processes, in which the director evaluates expressions.
     pub environment: BTreeMap<String, String>,
-    /// See [`crate::timing::RECONNECT_TIMEOUT`]. The director must know the same.
-    pub reconnect_timeout: Duration,
+    /// Its times. Director and subagents must have the same.
+    pub timing: Timing,
 }
 
 /// What the host says.
@@ -68,8 +69,8 @@ pub enum SubagentInput {
         attempt: Attempt,
         /// How.
         how: Ended,
-        /// What it wrote into the file for return values; or why that is not understood.
-        return_values: Result<Vec<(String, String)>, String>,
+        /// The values it returned, texts if through the file for return values; or why that file is not understood.
+        return_values: Result<Fields, String>,
         /// How long it ran.
         duration: Duration,
     },
@@ -192,7 +193,7 @@ impl Subagent {
     fn on_link(&mut self, now: Now, input: LinkInput, out: &mut Outbox<'_, Self>) {
         match input {
             LinkInput::Up { link, .. } => {
-                self.deadlines.set(Reason::Uncoupled(link), now.instant + SUBAGENT_SILENCE);
+                self.deadlines.set(Reason::Uncoupled(link), now.instant + self.config.timing.subagent_silence);
             }
             LinkInput::Failed { .. } => {}
             LinkInput::Down { link, .. } => self.forget_link(link),
@@ -214,7 +215,7 @@ impl Subagent {
         // What is not of this session was sent before the director knew that it is over.
         let Some(current) = self.session.as_mut().filter(|current| current.is(link, session)) else { return };
         current.silent_since = now.instant;
-        self.deadlines.set(Reason::Silence, now.instant + SUBAGENT_SILENCE);
+        self.deadlines.set(Reason::Silence, now.instant + self.config.timing.subagent_silence);
         self.renew_lease(0);
         match message {
             ToSubagent::Couple(_) => {}
@@ -313,7 +314,7 @@ impl Subagent {
         &mut self,
         attempt: Attempt,
         how: Ended,
-        return_values: Result<Vec<(String, String)>, String>,
+        return_values: Result<Fields, String>,
         duration: Duration,
         out: &mut Outbox<'_, Self>,
     ) {
@@ -355,7 +356,7 @@ impl Subagent {
         if let Some(signal) = signal {
             let attempts: Vec<Attempt> = self.processes.keys().cloned().collect();
             for attempt in attempts {
-                self.kill(now, &attempt, signal, crate::timing::SIGKILL_DELAY, KillCause::Lost, out);
+                self.kill(now, &attempt, signal, self.config.timing.sigkill_delay, KillCause::Lost, out);
             }
         }
     }
@@ -364,7 +365,7 @@ impl Subagent {
         while let Some(reason) = self.deadlines.take_due(now.instant) {
             match reason {
                 Reason::Beat => {
-                    self.deadlines.set(Reason::Beat, now.instant + HEARTBEAT);
+                    self.deadlines.set(Reason::Beat, now.instant + self.config.timing.heartbeat);
                     self.beat(now.instant, out);
                 }
                 Reason::Silence => {

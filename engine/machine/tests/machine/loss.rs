@@ -1,7 +1,7 @@
 //! Subagents that are lost: new jobs start elsewhere soon, and what ran is repeated once it is certain that it ended.
 
 use crate::world::{Name, World, job_with, one_job};
-use baton_machine::timing::{LOSS_MARGIN, RECONNECT_TIMEOUT};
+use baton_machine::timing::Timing;
 use baton_workflow::id::OrderId;
 use baton_workflow::model::order::OrderState;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn a_silent_subagent_gets_no_jobs_and_keeps_what_it_runs_until_its_lease_ends() 
     assert_eq!(world.runs("A"), Some(Name::First));
     // The world checks that it does not run twice at a time.
     let time = world.run_until("repeated", |world| world.runs("A") == Some(Name::Second));
-    assert!(time <= RECONNECT_TIMEOUT + LOSS_MARGIN, "{time:?}");
+    assert!(time <= Timing::DEFAULT.reconnect_timeout + Timing::DEFAULT.loss_margin, "{time:?}");
     assert_eq!(world.starts.get(&OrderId::new("A")), Some(&2));
     // It comes back, and what it tells of the first attempt is not heard.
     world.silent.clear();

@@ -13,7 +13,7 @@ use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use baton_machine::process::{Ended, ProcessSpec, Signal};
 use baton_machine::replica::Locality;
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
-use baton_machine::timing::{RECONNECT_TIMEOUT, SIGKILL_DELAY};
+use baton_machine::timing::Timing;
 use baton_protocol::checksum::Checksum;
 use baton_protocol::event_id::EventId;
 use baton_protocol::frame;
@@ -218,7 +218,7 @@ impl World {
                 let node = Node::new(
                     Subagent::new(SubagentConfig {
                         environment: BTreeMap::from([("WHERE".into(), format!("{name:?}"))]),
-                        reconnect_timeout: RECONNECT_TIMEOUT,
+                        timing: Timing::DEFAULT,
                     }),
                     Journal::alone(Recovered::default(), Limits::DEFAULT),
                 );
@@ -463,7 +463,8 @@ impl World {
                     }
                     ProcessAct::Exit(code) => {
                         let how = Ended::Exited { code };
-                        let return_values = Ok(process.returned.clone());
+                        let return_values =
+                            Ok(process.returned.iter().map(|(n, v)| (n.as_str().into(), v.as_str().into())).collect());
                         let duration = now.since(process.started);
                         ended.push((*name, attempt.clone()));
                         inputs.push((*name, SubagentInput::Ended { attempt, how, return_values, duration }));
@@ -580,6 +581,7 @@ impl World {
             Act::Reply { caller, reply } => {
                 self.replies.insert(caller, reply);
             }
+            Act::Watch { .. } | Act::Unwatch { .. } => {}
             Act::ReadRecords { reader, from } => self.read(name, reader, from),
         }
     }
@@ -694,7 +696,7 @@ impl World {
         let duration = self.now.instant.since(process.started);
         self.processes.remove(&key);
         let how = Ended::Signaled { signal: if signal == Signal::Kill { 9 } else { 15 } };
-        let input = SubagentInput::Ended { attempt: key.1, how, return_values: Ok(Vec::new()), duration };
+        let input = SubagentInput::Ended { attempt: key.1, how, return_values: Ok(Default::default()), duration };
         self.tasks.push_back(Task::Subagent(name, Input::Arrived(input)));
     }
 }
@@ -726,6 +728,7 @@ fn controller_config() -> ControllerConfig {
         controller_id: ControllerId::new("Controller"),
         node_id: "Primary".into(),
         locality: Locality::default(),
+        timing: Timing::DEFAULT,
     }
 }
 
@@ -734,8 +737,7 @@ fn director_config() -> DirectorConfig {
         node_id: "Primary".into(),
         local_subagent: SubagentId::new("first"),
         locality: Locality::default(),
-        reconnect_timeout: RECONNECT_TIMEOUT,
-        sigkill_delay: SIGKILL_DELAY,
+        timing: Timing::DEFAULT,
     }
 }
 
