@@ -3,3 +3,4 @@
 pub mod choice;
 pub mod conformance;
 pub mod trace;
+pub mod world;

@@ -62,7 +62,7 @@ impl Problem {
         if parts.len() < 2 {
             return parts.pop();
         }
-        let message = parts.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("\n & ");
+        let message = parts.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join(";\n");
         Some(Self { message, parts, ..Self::default() })
     }
 }

@@ -65,8 +65,13 @@ fn main() -> ExitCode {
     if vectors.is_empty() {
         return unusable("no vector has this name or kind");
     }
-    let report =
-        run(&vectors, Settings { matcher: Matcher { ignores_texts: arguments.ignores_texts }, ..Settings::default() });
+    let report = run(
+        &vectors,
+        Settings {
+            matcher: Matcher { ignores_texts: arguments.ignores_texts },
+            start_world: Some(baton_sim::world::conformance::start),
+        },
+    );
     let text = if arguments.json { report.json() + "\n" } else { report.text() };
     if io::stdout().write_all(text.as_bytes()).is_err() {
         return unusable("cannot write to stdout");

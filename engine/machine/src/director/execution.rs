@@ -9,12 +9,13 @@ use crate::process::{End, ProcessSpec};
 use crate::replica::Turn;
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use baton_workflow::flow::Flow;
 use baton_workflow::id::{OrderId, SubagentBundleId, SubagentId};
 use baton_workflow::model::event::Event;
 use baton_workflow::model::instruction::Instruction;
 use baton_workflow::model::job::{JobKey, WorkflowJob};
-use baton_workflow::model::order::OrderState;
+use baton_workflow::model::order::{Obstacle, OrderState};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::model::outcome::Outcome;
 use baton_workflow::problem::{Checked, Problem};
@@ -207,6 +208,15 @@ impl Director {
 
     fn processed(&mut self, turn: Turn<'_>, id: &OrderId, outcome: Outcome) {
         self.replica.take(turn, Event::Order(id.clone(), OrderEvent::OrderProcessed { outcome }));
+    }
+
+    /// Why an order makes no step, as far as is known here.
+    #[must_use]
+    pub fn obstacles(&self, id: &OrderId, now: Timestamp) -> Vec<Obstacle> {
+        let Some(order) = self.state().order(id) else { return Vec::new() };
+        let mut obstacles = self.state().obstacles(order, now);
+        obstacles.extend(self.queues.obstacles(id));
+        obstacles
     }
 
     /// The job at the order's position.
