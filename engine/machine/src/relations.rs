@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::record::Epoch;
 use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId, WorkflowId};
-use baton_workflow::model::event::{AgentEvent, Event, NodeEvent};
+use baton_workflow::model::event::{AgentEvent, Event, NodeEvent, SubagentEvent};
 use baton_workflow::model::item::Item;
 use baton_workflow::model::key::ItemKey;
 use baton_workflow::model::operation::ItemEvent;
@@ -31,6 +31,9 @@ pub struct Relations {
     /// Of a director: the highest epoch of its controller. A lower one is not obeyed.
     #[serde(with = "epoch")]
     pub superior_epoch: Epoch,
+    /// Of a director: the event that began its present identity; zero for the first.
+    #[serde(with = "event_id")]
+    pub begin: EventId,
     /// Of a controller: its agents.
     pub agents: BTreeMap<AgentPath, AgentRelation>,
     /// Of a director: its subagents. Of a controller: what it has heard of them.
@@ -64,6 +67,8 @@ pub struct AgentRelation {
     pub is_coupled: bool,
     /// Why it cannot be reached now.
     pub problem: Option<Problem>,
+    /// Whether it is to be reset; and then, whether by force.
+    pub resetting: Option<bool>,
     /// What is on its way to the agent.
     pub transit: Transit,
 }
@@ -77,6 +82,8 @@ pub struct Transit {
     pub attaching: BTreeMap<WorkflowId, BTreeMap<OrderId, u64>>,
     /// Orders to be taken back.
     pub detaching: BTreeMap<OrderId, u64>,
+    /// Subagents to be reset, and whether by force.
+    pub resets: BTreeMap<SubagentId, (u64, bool)>,
     /// Marks which the agent does not know yet.
     pub marks: BTreeMap<OrderId, (u64, OrderMark)>,
 }
@@ -114,6 +121,7 @@ impl Relations {
             journal_id: String::new(),
             dedication: None,
             superior_epoch: Epoch::default(),
+            begin: EventId::BEFORE_FIRST,
             agents: BTreeMap::new(),
             subagents: Subagents::new(local),
             processes: BTreeMap::new(),
@@ -143,9 +151,9 @@ impl Relations {
     /// Folds an event which has been applied to the state. `epoch` is that of its record.
     pub(crate) fn apply(&mut self, state: &State, epoch: Epoch, stamped: &Stamped) {
         match &stamped.event {
-            Event::Node(event) => self.apply_node_event(event),
+            Event::Node(event) => self.apply_node_event(stamped.event_id, event),
             Event::Agent(path, event) => self.agents.entry(path.clone()).or_default().apply(event),
-            Event::Subagent(id, event) => self.subagents.apply(id, event),
+            Event::Subagent(id, event) => self.apply_subagent_event(stamped.event_id, id, event),
             Event::Item(event) => self.apply_item_event(stamped.event_id, event),
             Event::Order(id, event) => {
                 self.apply_process_event(epoch, stamped, id, event);
@@ -155,7 +163,22 @@ impl Relations {
         }
     }
 
-    fn apply_node_event(&mut self, event: &NodeEvent) {
+    fn apply_subagent_event(&mut self, event_id: EventId, id: &SubagentId, event: &SubagentEvent) {
+        self.subagents.apply(id, event);
+        let agent_path = self.subagents.get(id).map(|subagent| subagent.item().agent_path.clone());
+        let Some(agent) = agent_path.and_then(|path| self.agents.get_mut(&path)) else { return };
+        match event {
+            SubagentEvent::SubagentResetStarted { force } => {
+                agent.transit.resets.insert(id.clone(), (event_id.0, *force));
+            }
+            SubagentEvent::SubagentReset => {
+                agent.transit.resets.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_node_event(&mut self, event_id: EventId, event: &NodeEvent) {
         match event {
             NodeEvent::JournalInitialized { journal_id, .. } => self.journal_id.clone_from(journal_id),
             NodeEvent::DirectorDedicated { agent_path, controller_id, controller_run_id, agent_run_id } => {
@@ -165,6 +188,10 @@ impl Relations {
                     controller_run_id: controller_run_id.clone(),
                     agent_run_id: agent_run_id.clone(),
                 });
+            }
+            NodeEvent::DirectorReset { agent_run_id } => {
+                let local = self.subagents.local().clone();
+                *self = Self { journal_id: agent_run_id.clone(), begin: event_id, ..Self::new(local) };
             }
             NodeEvent::SuperiorObserved { epoch } => self.superior_epoch = Epoch(event_id_of(*epoch).0),
             NodeEvent::ControllerInitialized { .. }
@@ -341,7 +368,11 @@ impl AgentRelation {
             AgentEvent::AgentCouplingFailed { problem } => self.problem = Some(problem.clone()),
             AgentEvent::AgentEventsObserved { until_event_id } => self.adopted = event_id_of(*until_event_id),
             AgentEvent::AgentShutDown => self.is_coupled = false,
-            AgentEvent::AgentResetStarted { .. } => self.adopted = EventId::BEFORE_FIRST,
+            AgentEvent::AgentResetStarted { force } => {
+                self.resetting = Some(*force);
+                self.adopted = EventId::BEFORE_FIRST;
+                self.is_coupled = false;
+            }
             AgentEvent::AgentReset => *self = Self { transit: core::mem::take(&mut self.transit), ..Self::default() },
         }
     }

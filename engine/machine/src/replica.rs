@@ -21,7 +21,7 @@ use baton_protocol::outbox::Outbox;
 use baton_protocol::record::{Epoch, Offset, Record};
 use baton_protocol::time::Now;
 use baton_workflow::command;
-use baton_workflow::id::{OrderId, SubagentId};
+use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::{Checked, Problem};
@@ -250,6 +250,9 @@ impl Replica {
     fn apply_event(&mut self, epoch: Epoch, stamped: &Stamped) -> Checked<()> {
         if let Event::Node(NodeEvent::DirectorDedicated { agent_path, controller_id, .. }) = &stamped.event {
             self.state = State::agent(agent_path.clone(), controller_id.clone());
+        }
+        if let Event::Node(NodeEvent::DirectorReset { .. }) = &stamped.event {
+            self.state = State::agent(AgentPath::new(""), ControllerId::new(""));
         }
         self.state.apply(&stamped.event)?;
         self.relations.apply(&self.state, epoch, stamped);

@@ -194,6 +194,7 @@ impl Controller {
             epoch: turn.epoch,
             agent_run_id: relation.and_then(|agent| agent.run_id.clone()),
             adopted: relation.map_or(EventId::BEFORE_FIRST, |agent| agent.adopted),
+            reset: relation.and_then(|agent| agent.resetting),
             agent_path: path,
         };
         self.say(turn, link, &ToAgent::Couple(coupling));
@@ -235,16 +236,23 @@ impl Controller {
 
     /// The agent has coupled.
     pub(super) fn coupled(&mut self, turn: Turn<'_>, path: &AgentPath, coupled: FromAgent, out: &mut Outbox<'_, Self>) {
-        let FromAgent::Coupled { session: number, agent_run_id, end, items } = coupled else { return };
+        let FromAgent::Coupled { session: number, agent_run_id, begin, end, items } = coupled else { return };
         let link = match self.agents.get(path).map(|agent| &agent.phase) {
             Some(Phase::Coupling(link)) => *link,
             Some(Phase::Coupled(session)) if session.number == number => return,
             _ => return self.give_up(turn, path, "it coupled without being asked", out),
         };
+        if self.replica.relations().agents.get(path).is_some_and(|agent| agent.resetting.is_some()) {
+            self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentReset));
+            self.attach_dedicated_items(turn, path);
+        }
         let relation = self.replica.relations().agents.get(path);
         match relation.and_then(|agent| agent.run_id.as_deref()) {
             None => {
-                let event = AgentEvent::AgentDedicated { agent_run_id, agent_event_id: 0 };
+                let event = AgentEvent::AgentDedicated {
+                    agent_run_id,
+                    agent_event_id: i64::try_from(begin.0).unwrap_or(i64::MAX),
+                };
                 self.replica.take(turn, Event::Agent(path.clone(), event));
             }
             Some(known) if known != agent_run_id => {

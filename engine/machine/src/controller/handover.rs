@@ -75,6 +75,10 @@ impl Controller {
         for (id, cause) in &transit.detaching {
             self.tell(path, EventId(*cause), AgentCommand::DetachOrder(id.clone()));
         }
+        for (id, (cause, force)) in &transit.resets {
+            let command = AgentCommand::ResetSubagent { subagent_id: id.clone(), force: *force };
+            self.tell(path, EventId(*cause), command);
+        }
         for (id, (cause, mark)) in &transit.marks {
             let command = AgentCommand::MarkOrder { order_id: id.clone(), mark: mark.clone() };
             self.tell(path, EventId(*cause), command);

@@ -9,6 +9,7 @@ mod adoption;
 mod agent_link;
 mod handover;
 mod reaction;
+mod reset;
 
 use crate::alarms::Alarms;
 use crate::codec::{self, Stamped, Transaction};
@@ -197,7 +198,11 @@ impl Controller {
             let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
             return out.hint(Act::Reply { caller, reply });
         }
-        let mut answer = self.replica.execute(turn, command);
+        let mut answer = match command {
+            Command::ResetAgent { agent_path, force } => self.reset_agent(turn, agent_path, *force, out),
+            Command::ResetSubagent { subagent_id, force } => self.reset_subagent(turn, subagent_id, *force),
+            command => self.replica.execute(turn, command),
+        };
         if let Ok(Response::AddOrders { event_id }) = &mut answer {
             *event_id = i64::try_from(self.replica.last_event_id().0).unwrap_or(i64::MAX);
         }

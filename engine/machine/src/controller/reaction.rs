@@ -7,8 +7,8 @@ use crate::replica::Turn;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_workflow::command::after_detaching;
-use baton_workflow::id::{AgentPath, OrderId};
-use baton_workflow::model::event::Event;
+use baton_workflow::id::{AgentPath, OrderId, SubagentId};
+use baton_workflow::model::event::{Event, SubagentEvent};
 use baton_workflow::model::item::Item;
 use baton_workflow::model::key::ItemKey;
 use baton_workflow::model::operation::ItemEvent;
@@ -36,6 +36,8 @@ enum Reaction {
     ItemChanged(Item),
     /// The item is gone.
     ItemDeleted(ItemKey),
+    /// A subagent is to be reset.
+    Reset(SubagentId),
 }
 
 fn reactions(stamped: &Stamped, reactions: &mut Vec<Reaction>) {
@@ -73,6 +75,7 @@ fn reactions(stamped: &Stamped, reactions: &mut Vec<Reaction>) {
             ItemEvent::ItemDetached { key, .. } => reactions.push(Reaction::ItemDetached(key.clone())),
             _ => {}
         },
+        Event::Subagent(id, SubagentEvent::SubagentResetStarted { .. }) => reactions.push(Reaction::Reset(id.clone())),
         _ => {}
     }
 }
@@ -96,6 +99,7 @@ impl Controller {
     fn carry_out(&mut self, turn: Turn<'_>, reaction: Reaction) {
         match reaction {
             Reaction::Order(id) => self.set_alarm(&id),
+            Reaction::Reset(id) => self.tell_reset(&id),
             Reaction::Attach(id, agent) => {
                 let order = self.state().order(&id);
                 if let Some(workflow_id) = order.map(|order| order.workflow_position.workflow_id.clone()) {

@@ -5,6 +5,7 @@
 //! committed.
 
 use super::{Director, Reason, hang_up, say_now};
+use crate::alarms::Alarms;
 use crate::codec;
 use crate::controller::events_in;
 use crate::feed::Following;
@@ -15,6 +16,7 @@ use crate::replica::Turn;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
+use baton_protocol::deadline::Deadlines;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
 use baton_protocol::record::Record;
@@ -26,6 +28,7 @@ use baton_workflow::model::operation::ItemEvent;
 use baton_workflow::model::order::{Order, OrderMark};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::{Checked, Problem};
+use baton_workflow::state::job_queue::{JobQueues, Parking};
 use baton_workflow::step::{OrderStep, Resumption};
 
 /// Parts of events on their way at a time.
@@ -112,6 +115,9 @@ impl Director {
         if let Err(problem) = self.check_coupling(&coupling) {
             return say_now(link, &FromAgent::Refused { problem }, out);
         }
+        if coupling.reset.is_some() && self.replica.relations().dedication.is_some() {
+            self.reset(turn, out);
+        }
         if let Some(old) = self.controller.session.as_ref().map(|session| session.link) {
             self.hang_up_controller(old, "the controller has coupled anew", out);
         }
@@ -137,7 +143,7 @@ impl Director {
             number,
             executed: 0,
             end,
-            sent: coupling.adopted,
+            sent: coupling.adopted.max(self.replica.relations().begin),
             ahead: VecDeque::new(),
             is_reading: false,
         });
@@ -147,7 +153,8 @@ impl Director {
 
         let agent_run_id = self.replica.relations().journal_id.clone();
         let items = self.state().items().all().map(|item| (item.key(), item.revision())).collect();
-        self.say(turn, link, &FromAgent::Coupled { session: number, agent_run_id, end, items });
+        let begin = self.replica.relations().begin;
+        self.say(turn, link, &FromAgent::Coupled { session: number, agent_run_id, begin, end, items });
         let mut orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
         loop {
             let rest = orders.split_off(orders.len().min(INVENTORY_PART));
@@ -162,8 +169,13 @@ impl Director {
 
     fn check_coupling(&self, coupling: &AgentCoupling) -> Checked<()> {
         let relations = self.replica.relations();
+        if coupling.reset == Some(true) {
+            return Ok(());
+        }
         let Some(dedication) = &relations.dedication else {
             return match &coupling.agent_run_id {
+                // A reset that was done already, in a session that ended too early to tell.
+                _ if coupling.reset.is_some() => Ok(()),
                 None => Ok(()),
                 Some(_) => {
                     Err(Problem::coded("AgentNotDedicated", [], "The agent does not belong to a controller yet"))
@@ -195,6 +207,24 @@ impl Director {
             return Err(Problem::coded("UnknownEventId", [], message));
         }
         Ok(())
+    }
+
+    /// Forgets everything: the director is as new, with another identity. Its subagents are taken over by force then, which
+    /// ends what they run.
+    fn reset(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            hang_up(link, "the agent is being reset", out);
+        }
+        self.links.clear();
+        self.subagents.clear();
+        self.deadlines = Deadlines::new();
+        self.alarms = Alarms::new();
+        self.queues = JobQueues::default();
+        self.parking = Parking::default();
+        let number = self.replica.last_event_id().0;
+        let agent_run_id = format!("{:016x}", self.random.numbered_child("journal id", number).next());
+        self.replica.take(turn, Event::Node(NodeEvent::DirectorReset { agent_run_id }));
     }
 
     fn execute(&mut self, turn: Turn<'_>, link: LinkId, session: u64, command: CausedCommand) {

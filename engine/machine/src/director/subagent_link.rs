@@ -17,11 +17,13 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
 use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::event::{Event, SubagentEvent};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::{Checked, Problem};
+use baton_workflow::state::subagent::Coupling;
 use core::time::Duration;
 
 /// What to look at.
@@ -44,8 +46,6 @@ pub(super) enum SubagentReason {
 pub(super) struct SubagentLink {
     address: String,
     phase: Phase,
-    /// Whether the next coupling takes the subagent over from whomever it belongs to.
-    force: bool,
     /// Of its last coupling.
     pub(super) environment: BTreeMap<String, String>,
 }
@@ -195,11 +195,13 @@ impl Director {
             return hang_up(link, "not needed any more", out);
         };
         subagent.phase = Phase::Coupling(link);
-        let force = subagent.force;
         self.links.insert(link, id.clone());
         self.arm(turn, &id, SubagentReason::Coupling, self.config.timing.coupling);
         let relations = self.replica.relations();
         let run = relations.run_of(&id);
+        // The subagents of an agent that was reset still belong to its former identity.
+        let is_taken_over = relations.begin > EventId::BEFORE_FIRST && run.is_none();
+        let force = is_taken_over || self.is_resetting(&id);
         let processes = relations.processes_of(&id);
         let attempts = processes
             .iter()
@@ -329,7 +331,6 @@ impl Director {
             Phase::Coupling(link) => {
                 let link = *link;
                 subagent.environment = environment;
-                subagent.force = false;
                 Some(link)
             }
             Phase::Coupled(session) if session.number == number => None,
@@ -351,9 +352,14 @@ impl Director {
         let run = self.replica.relations().run_of(id);
         let is_same = run.is_some_and(|(known, _)| known == run_id);
         if !is_same {
-            let message = format!("Subagent:{id} has been restarted");
-            self.processes_are_lost(turn, id, &Problem::coded("ProcessLostDueToRestart", [], message));
-            if run.is_some() {
+            let is_reset = self.is_resetting(id);
+            let (code, what) =
+                if is_reset { ("ProcessLostDueToReset", "reset") } else { ("ProcessLostDueToRestart", "restarted") };
+            let problem = Problem::coded(code, [], format!("Subagent:{id} has been {what}"));
+            self.processes_are_lost(turn, id, &problem);
+            if is_reset {
+                self.subagent_event(turn, id, SubagentEvent::SubagentReset);
+            } else if run.is_some() {
                 self.subagent_event(turn, id, SubagentEvent::SubagentRestarted);
             }
             let event = SubagentEvent::SubagentDedicated { subagent_run_id: run_id.to_string() };
@@ -403,16 +409,20 @@ impl Director {
     }
 
     pub(super) fn reset_subagent(&mut self, turn: Turn<'_>, id: &SubagentId, force: bool) -> Checked<()> {
-        let Some(subagent) = self.subagents.get_mut(id) else {
+        if !self.subagents.contains_key(id) {
             return Err(Problem::new(format!("Subagent:{id} is unknown here")));
-        };
-        subagent.force = true;
-        self.subagent_event(turn, id, SubagentEvent::SubagentResetStarted { force });
-        let message = format!("Subagent:{id} has been reset");
-        self.processes_are_lost(turn, id, &Problem::coded("ProcessLostDueToReset", [], message));
-        self.subagent_event(turn, id, SubagentEvent::SubagentReset);
-        self.arm(turn, id, SubagentReason::Silence, Duration::ZERO);
+        }
+        if !self.is_resetting(id) {
+            self.subagent_event(turn, id, SubagentEvent::SubagentResetStarted { force });
+            self.arm(turn, id, SubagentReason::Silence, Duration::ZERO);
+        }
         Ok(())
+    }
+
+    /// Whether the subagent is to start anew. Its processes are lost when it has.
+    fn is_resetting(&self, id: &SubagentId) -> bool {
+        let subagent = self.replica.relations().subagents.get(id);
+        subagent.is_some_and(|subagent| matches!(subagent.coupling(), Coupling::Resetting { .. }))
     }
 
     fn on_reports(

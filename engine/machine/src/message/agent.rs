@@ -63,6 +63,8 @@ pub struct AgentCoupling {
     /// The last event that the controller has adopted.
     #[serde(with = "event_id")]
     pub adopted: EventId,
+    /// Whether the agent is to forget everything first; and then, whether even if it belongs to somebody else.
+    pub reset: Option<bool>,
 }
 
 /// A command and the event of the controller which caused it.
@@ -111,6 +113,9 @@ pub enum FromAgent {
         session: u64,
         /// Identifies the agent's journal.
         agent_run_id: String,
+        /// The event that began this identity of the agent. Earlier ones do not concern the controller.
+        #[serde(with = "event_id")]
+        begin: EventId,
         /// The last event in the agent's journal.
         #[serde(with = "event_id")]
         end: EventId,

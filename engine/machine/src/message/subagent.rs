@@ -171,6 +171,8 @@ pub enum SubagentRefusal {
         #[serde(with = "epoch")]
         epoch: Epoch,
     },
+    /// It is ending what it runs for somebody else, as it was told; then it can be coupled with.
+    Ending,
 }
 
 impl fmt::Display for SubagentRefusal {
@@ -181,6 +183,7 @@ impl fmt::Display for SubagentRefusal {
                 write!(f, "it belongs to Agent:{agent_path} with the journal {agent_run_id}")
             }
             Self::Superseded { epoch } => write!(f, "it is coupled with a newer director, of epoch {epoch}"),
+            Self::Ending => f.write_str("it is ending what it runs, before it starts anew"),
         }
     }
 }

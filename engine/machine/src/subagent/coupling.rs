@@ -49,13 +49,19 @@ impl Subagent {
             return;
         }
         if let Some(refusal) = self.refusal(&coupling) {
-            self.send(link, &FromSubagent::Refused(refusal), out);
-            return;
+            return self.send(link, &FromSubagent::Refused(refusal), out);
+        }
+        let is_new_owner = self.owner.as_ref().is_some_and(|owner| owner.agent_run_id != coupling.agent_run_id);
+        let starts_anew = coupling.force || is_new_owner;
+        if starts_anew && !self.processes.is_empty() {
+            // Whoever couples then can be sure that nothing runs any more.
+            self.end_all(out);
+            return self.send(link, &FromSubagent::Refused(SubagentRefusal::Ending), out);
         }
         let SubagentCoupling { agent_path, agent_run_id, subagent_id, epoch, run_id, received, attempts, force: _ } =
             coupling;
-        if self.owner.as_ref().is_some_and(|owner| owner.agent_run_id != agent_run_id) {
-            self.start_anew(out);
+        if starts_anew {
+            self.start_anew();
         }
         let received = if run_id == Some(self.run_id) { received } else { 0 };
         let Some(freed) = self.reports.acknowledge(received) else {
@@ -105,10 +111,8 @@ impl Subagent {
         (owner.epoch > coupling.epoch).then_some(SubagentRefusal::Superseded { epoch: owner.epoch })
     }
 
-    /// Belongs to somebody else from now on: everything that was is ended and forgotten.
-    fn start_anew(&mut self, out: &mut Outbox<'_, Self>) {
-        self.end_all(out);
-        self.processes.clear();
+    /// Begins another run: everything that was has ended, and is forgotten.
+    fn start_anew(&mut self) {
         self.finished.clear();
         self.reports = super::Reports::default();
         self.run_id = RunId(self.random.next());

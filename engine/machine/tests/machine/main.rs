@@ -10,4 +10,5 @@ mod loss;
 mod process;
 mod reading;
 mod recovery;
+mod reset;
 mod world;

@@ -158,6 +158,11 @@ crate::json_union! {
             /// The epoch.
             epoch: i64 => "epoch";
         };
+        /// The agent forgets everything, and has a new identity. In the agent's journal.
+        DirectorReset => "DirectorReset" {
+            /// Identifies the agent's journal from now on.
+            agent_run_id: String => "agentRunId";
+        };
     }
 }
 
