@@ -12,6 +12,7 @@ use crate::replica::Turn;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
@@ -45,7 +46,7 @@ pub(super) struct AgentLink {
     dials: usize,
     phase: Phase,
     /// What a workflow needs at the agent. Forgotten when an item changes.
-    pub(super) needs: BTreeMap<WorkflowId, Vec<ItemKey>>,
+    pub(super) needs: BTreeMap<WorkflowId, Arc<[ItemKey]>>,
 }
 
 #[derive(Clone, Debug, Default)]

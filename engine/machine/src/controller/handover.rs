@@ -84,7 +84,7 @@ impl Controller {
             self.tell(path, EventId(*cause), command);
         }
         for workflow_id in transit.attaching.keys() {
-            self.offer(turn, path, workflow_id);
+            self.offer_all(turn, path, workflow_id);
         }
     }
 
@@ -100,30 +100,54 @@ impl Controller {
         }
     }
 
-    /// Hands over the orders of a workflow that are on their way, if the agent has all that the workflow needs; else the items first.
-    pub(super) fn offer(&mut self, turn: Turn<'_>, path: &AgentPath, workflow_id: &WorkflowId) {
-        let mut is_ready = true;
-        for key in self.needs(path, workflow_id) {
-            match self.state().items().attachment(&key, path) {
+    /// Hands over all orders of a workflow that are on their way, if the agent has what the workflow needs.
+    pub(super) fn offer_all(&mut self, turn: Turn<'_>, path: &AgentPath, workflow_id: &WorkflowId) {
+        if !self.is_prepared(turn, path, workflow_id) {
+            return;
+        }
+        let transit = self.replica.relations().transit(path);
+        let attaching = transit.and_then(|transit| transit.attaching.get(workflow_id));
+        let attaching: Vec<(OrderId, u64)> =
+            attaching.into_iter().flatten().map(|(id, cause)| (id.clone(), *cause)).collect();
+        for (id, cause) in attaching {
+            self.offer(path, &id, EventId(cause));
+        }
+    }
+
+    /// Hands over an order that is on its way, if the agent has what its workflow needs; else it follows the last item.
+    pub(super) fn offer_one(&mut self, turn: Turn<'_>, path: &AgentPath, id: &OrderId, cause: EventId) {
+        let Some(order) = self.state().order(id) else { return };
+        let workflow_id = order.workflow_position.workflow_id.clone();
+        if self.is_prepared(turn, path, &workflow_id) {
+            self.offer(path, id, cause);
+        }
+    }
+
+    fn offer(&mut self, path: &AgentPath, id: &OrderId, cause: EventId) {
+        let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) else { return };
+        if session.is_reconciled
+            && session.offered.insert(id.clone())
+            && let Some(order) = self.replica.state().order(id)
+        {
+            session.tell(cause, AgentCommand::AttachOrder(Box::new(order.clone())));
+        }
+    }
+
+    /// Whether the agent has everything that the workflow needs. What it has not, is handed over.
+    fn is_prepared(&mut self, turn: Turn<'_>, path: &AgentPath, workflow_id: &WorkflowId) -> bool {
+        let mut is_prepared = true;
+        for key in self.needs(path, workflow_id).iter() {
+            match self.state().items().attachment(key, path) {
                 Some(ItemAttachment::Attached(_)) => {}
-                Some(ItemAttachment::Attachable | ItemAttachment::Detachable) => is_ready = false,
+                Some(ItemAttachment::Attachable | ItemAttachment::Detachable) => is_prepared = false,
                 None => {
-                    is_ready = false;
-                    let event = ItemEvent::ItemAttachable { key, agent_path: path.clone() };
+                    is_prepared = false;
+                    let event = ItemEvent::ItemAttachable { key: key.clone(), agent_path: path.clone() };
                     self.replica.take(turn, Event::Item(event));
                 }
             }
         }
-        let Some(agent) = self.agents.get_mut(path) else { return };
-        let Some(session) = agent.session().filter(|session| is_ready && session.is_reconciled) else { return };
-        let attaching = self.replica.relations().transit(path).and_then(|transit| transit.attaching.get(workflow_id));
-        for (id, cause) in attaching.into_iter().flatten() {
-            if session.offered.insert(id.clone())
-                && let Some(order) = self.replica.state().order(id)
-            {
-                session.tell(EventId(*cause), AgentCommand::AttachOrder(Box::new(order.clone())));
-            }
-        }
+        is_prepared
     }
 
     /// Sends a command, if it is known what the agent has; else it will be sent when that is known.
@@ -158,7 +182,7 @@ impl Controller {
     }
 
     /// What the workflow needs at the agent, itself included.
-    fn needs(&mut self, path: &AgentPath, workflow_id: &WorkflowId) -> Vec<ItemKey> {
+    fn needs(&mut self, path: &AgentPath, workflow_id: &WorkflowId) -> Arc<[ItemKey]> {
         if let Some(needs) = self.agents.get(path).and_then(|agent| agent.needs.get(workflow_id)) {
             return needs.clone();
         }
@@ -189,7 +213,7 @@ impl Controller {
         needs.insert(ItemKey::WorkflowVersion(workflow_id.clone()));
         // A bundle may be named which is a subagent in truth.
         needs.retain(|key| items.contains(key));
-        let needs: Vec<ItemKey> = needs.into_iter().collect();
+        let needs: Arc<[ItemKey]> = needs.into_iter().collect();
         if let Some(agent) = self.agents.get_mut(path) {
             agent.needs.insert(workflow_id.clone(), needs.clone());
         }

@@ -19,7 +19,7 @@ enum Reaction {
     /// The order changed.
     Order(OrderId),
     /// The order is to go to an agent.
-    Attach(OrderId, AgentPath),
+    Attach(OrderId, AgentPath, EventId),
     /// The agent has the order.
     Attached(OrderId, AgentPath),
     /// The order is to come back.
@@ -46,7 +46,7 @@ fn reactions(stamped: &Stamped, reactions: &mut Vec<Reaction>) {
             reactions.push(Reaction::Order(id.clone()));
             match event {
                 OrderEvent::OrderAttachable { agent_path } => {
-                    reactions.push(Reaction::Attach(id.clone(), agent_path.clone()));
+                    reactions.push(Reaction::Attach(id.clone(), agent_path.clone(), stamped.event_id));
                 }
                 OrderEvent::OrderAttached { agent_path } => {
                     reactions.push(Reaction::Attached(id.clone(), agent_path.clone()));
@@ -100,12 +100,7 @@ impl Controller {
         match reaction {
             Reaction::Order(id) => self.set_alarm(&id),
             Reaction::Reset(id) => self.tell_reset(&id),
-            Reaction::Attach(id, agent) => {
-                let order = self.state().order(&id);
-                if let Some(workflow_id) = order.map(|order| order.workflow_position.workflow_id.clone()) {
-                    self.offer(turn, &agent, &workflow_id);
-                }
-            }
+            Reaction::Attach(id, agent, cause) => self.offer_one(turn, &agent, &id, cause),
             Reaction::Attached(id, agent) => {
                 if let Some(session) = self.agents.get_mut(&agent).and_then(|agent| agent.session()) {
                     session.offered.remove(&id);
@@ -130,7 +125,7 @@ impl Controller {
                 let waiting: Vec<_> =
                     transit.map(|transit| transit.attaching.keys().cloned().collect()).unwrap_or_default();
                 for workflow_id in waiting {
-                    self.offer(turn, &agent, &workflow_id);
+                    self.offer_all(turn, &agent, &workflow_id);
                 }
             }
             Reaction::ItemDetached(key) => {

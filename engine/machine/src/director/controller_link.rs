@@ -20,7 +20,7 @@ use baton_protocol::deadline::Deadlines;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
 use baton_protocol::record::Record;
-use baton_workflow::id::OrderId;
+use baton_workflow::id::{OrderId, OrderWatchPath};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::model::item::Item;
 use baton_workflow::model::key::ItemKey;
@@ -115,7 +115,10 @@ impl Director {
         if let Err(problem) = self.check_coupling(&coupling) {
             return say_now(link, &FromAgent::Refused { problem }, out);
         }
-        if coupling.reset.is_some() && self.replica.relations().dedication.is_some() {
+        // One that belongs to nobody may have lost its journal; then its subagents belong to its former identity.
+        let relations = self.replica.relations();
+        let is_as_new = relations.dedication.is_none() && relations.begin > EventId::BEFORE_FIRST;
+        if coupling.reset.is_some() && !is_as_new {
             self.reset(turn, out);
         }
         if let Some(old) = self.controller.session.as_ref().map(|session| session.link) {
@@ -216,6 +219,9 @@ impl Director {
         for link in links {
             hang_up(link, "the agent is being reset", out);
         }
+        let watches: Vec<OrderWatchPath> = self.state().file_watches().map(|found| found.item().path.clone()).collect();
+        self.acts.extend(watches.into_iter().map(|watch| Act::Unwatch { watch }));
+        self.resting.clear();
         self.links.clear();
         self.subagents.clear();
         self.deadlines = Deadlines::new();

@@ -1,6 +1,7 @@
 //! Items and orders on their way between controller and agent.
 
-use crate::world::{Name, World, agent, one_job};
+use crate::setup::{agent, one_job};
+use crate::world::{Name, World};
 use baton_workflow::id::SubagentId;
 use baton_workflow::model::order::OrderState;
 use std::time::Duration;
@@ -71,4 +72,23 @@ fn a_new_version_runs_beside_the_old_one() {
         ["A", "B"].iter().all(|id| world.order(id).is_some_and(|order| order.state == OrderState::Finished))
     });
     world.check_replay();
+}
+
+#[test]
+fn many_orders_cost_no_more_each_than_few() {
+    let time = |count: usize| {
+        let mut world = World::new();
+        world.deploy("1", &one_job("out x"));
+        let orders: Vec<String> =
+            (0..count).map(|n| format!(r#"{{"id": "O{n:05}", "workflowPath": "W", "planId": []}}"#)).collect();
+        let before = std::time::Instant::now();
+        world.command(&format!(r#"{{"TYPE": "AddOrders", "orders": [{}]}}"#, orders.join(",")));
+        world.run_until("finished", |world| {
+            world.controller().state().orders().all(|order| order.state == OrderState::Finished)
+        });
+        before.elapsed()
+    };
+    let (few, many) = (time(100), time(1_000));
+    // Ten times as many; if each had to look at all others, it would be a hundred times.
+    assert!(many < 60 * few, "100 orders take {few:?}, 1000 take {many:?}");
 }

@@ -1,6 +1,7 @@
 //! What orders and their processes do when nothing breaks.
 
-use crate::world::{Name, World, execute, job_with, one_job};
+use crate::setup::{execute, job_with, one_job};
+use crate::world::{Name, World};
 use baton_workflow::model::event::Event;
 use baton_workflow::model::order::OrderState;
 use baton_workflow::model::order_event::OrderEvent;

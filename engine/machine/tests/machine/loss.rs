@@ -1,6 +1,7 @@
 //! Subagents that are lost: new jobs start elsewhere soon, and what ran is repeated once it is certain that it ended.
 
-use crate::world::{Name, World, job_with, one_job};
+use crate::setup::{job_with, one_job};
+use crate::world::{Name, World};
 use baton_machine::timing::Timing;
 use baton_workflow::id::OrderId;
 use baton_workflow::model::order::OrderState;

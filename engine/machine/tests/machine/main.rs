@@ -5,10 +5,13 @@
 
 mod codec;
 mod coupling;
+mod disk;
 mod execution;
 mod loss;
+mod observe;
 mod process;
 mod reading;
 mod recovery;
 mod reset;
+mod setup;
 mod world;

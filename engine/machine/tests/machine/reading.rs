@@ -1,6 +1,7 @@
 //! Reading the events of a controller.
 
-use crate::world::{Name, World, one_job};
+use crate::setup::one_job;
+use crate::world::{Name, World};
 use baton_protocol::event_id::EventId;
 use baton_workflow::model::order::OrderState;
 

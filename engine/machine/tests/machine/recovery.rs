@@ -1,6 +1,7 @@
 //! Nodes that are killed and come back: nothing is lost, nothing happens twice.
 
-use crate::world::{Name, World, execute, one_job};
+use crate::setup::{execute, one_job};
+use crate::world::{Name, World};
 use baton_workflow::id::OrderId;
 use baton_workflow::model::order::OrderState;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Resets: the last resort.
 
-use crate::world::{Name, World, agent, job_with, one_job};
+use crate::setup::{agent, job_with, one_job};
+use crate::world::{Name, World};
 use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::order::OrderState;
 
@@ -40,5 +41,25 @@ fn a_reset_agent_starts_anew() {
     world.start(Name::Director);
     world.add_order("E");
     world.run_until("finished", |world| world.order("E").is_some_and(|order| order.state == OrderState::Finished));
+    world.check_replay();
+}
+
+#[test]
+fn an_agent_that_lost_its_journal_is_refused_until_it_is_reset() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("sleep 5000"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    world.kill(Name::Director);
+    world.wipe(Name::Director);
+    world.start(Name::Director);
+    world.run_for(std::time::Duration::from_secs(30));
+    assert!(!world.controller().is_coupled_with(&agent()));
+    world.command(r#"{"TYPE": "ResetAgent", "agentPath": "AGENT", "force": true}"#);
+    world.run_until("coupled", |world| world.controller().is_coupled_with(&agent()));
+    assert_eq!(world.order("A").map(|order| &order.state), Some(&OrderState::Failed));
+    world.run_for(std::time::Duration::from_secs(120));
+    world.add_order("B");
+    world.run_until("finished", |world| world.order("B").is_some_and(|order| order.state == OrderState::Finished));
     world.check_replay();
 }

@@ -3,32 +3,32 @@
 //! Checked all the time: at most one process of an order runs, event ids increase at every journal, and what a promise tells was
 //! on the disk.
 
+use crate::disk::Host;
 use crate::process::{Act as ProcessAct, Process};
+use crate::setup::{agent, controller_config, director_config};
 use baton_machine::attempt::Attempt;
-use baton_machine::codec::{Stamped, Transaction};
-use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
-use baton_machine::director::{Director, DirectorConfig, DirectorInput};
+use baton_machine::codec::Stamped;
+use baton_machine::controller::{Controller, ControllerInput};
+use baton_machine::director::{Director, DirectorInput};
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use baton_machine::process::{Ended, ProcessSpec, Signal};
-use baton_machine::replica::Locality;
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_machine::timing::Timing;
 use baton_protocol::checksum::Checksum;
 use baton_protocol::event_id::EventId;
 use baton_protocol::frame;
-use baton_protocol::journal::{Generation, Journal, Recovered, Stored};
+use baton_protocol::journal::{Journal, Recovered};
 use baton_protocol::limit::Limits;
-use baton_protocol::machine::{Input, Machine};
+use baton_protocol::machine::Input;
 use baton_protocol::node::Node;
 use baton_protocol::outbox::Effect;
 use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::time::{Duration, Instant, Now, Timestamp};
-use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::json::from_text;
 use baton_workflow::model::command::Command;
-use baton_workflow::model::event::Event;
-use baton_workflow::model::order::Order;
+use baton_workflow::value::Fields;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -55,51 +55,6 @@ impl Name {
     }
 }
 
-/// A node with its disk.
-struct Host<M: Machine> {
-    node: Option<Node<M>>,
-    /// What is on the disk.
-    records: Vec<Record>,
-    /// What was given to the disk, but would be lost in a crash.
-    unsynced: Vec<(Generation, Record)>,
-    is_syncing: bool,
-}
-
-impl<M: Machine> Host<M> {
-    fn new() -> Self {
-        Self { node: None, records: Vec::new(), unsynced: Vec::new(), is_syncing: false }
-    }
-
-    fn node(&self) -> &Node<M> {
-        self.node.as_ref().expect("alive")
-    }
-
-    fn crash(&mut self) {
-        self.node = None;
-        self.unsynced.clear();
-        self.is_syncing = false;
-    }
-
-    /// Takes a record to be written. Whether a sync is to be begun.
-    fn append(&mut self, generation: Generation, record: Record) -> bool {
-        self.unsynced.push((generation, record));
-        !core::mem::replace(&mut self.is_syncing, true)
-    }
-
-    /// Everything written is on the disk now.
-    fn sync(&mut self) -> Option<Stored> {
-        self.is_syncing = false;
-        let mut stored = None;
-        for (generation, record) in self.unsynced.drain(..) {
-            let end = self.records.last().map_or(Position::ORIGIN, |record| record.id.after());
-            record.follows(end).expect("the next record");
-            stored = Some(Stored { generation, durable: record.id.offset.next(), puts: 0 });
-            self.records.push(record);
-        }
-        stored
-    }
-}
-
 enum Task {
     Controller(Input<ControllerInput>),
     Director(Input<DirectorInput>),
@@ -110,14 +65,14 @@ enum Task {
 
 pub(crate) struct World {
     pub(crate) now: Now,
-    controller: Host<Controller>,
-    director: Host<Director>,
+    pub(crate) controller: Host<Controller>,
+    pub(crate) director: Host<Director>,
     first: Option<Node<Subagent>>,
     second: Option<Node<Subagent>>,
     links: BTreeMap<LinkId, (Name, Name)>,
     last_link: u64,
     tasks: VecDeque<Task>,
-    processes: BTreeMap<(Name, Attempt), Process>,
+    pub(crate) processes: BTreeMap<(Name, Attempt), Process>,
     /// Nodes that nothing comes from or goes to, without anybody noticing.
     pub(crate) silent: BTreeSet<Name>,
     /// Whether every frame is delivered twice.
@@ -127,7 +82,7 @@ pub(crate) struct World {
     seeds: u64,
     /// How often a process was started for an order.
     pub(crate) starts: BTreeMap<OrderId, usize>,
-    digest: Checksum,
+    pub(crate) digest: Checksum,
     /// What the reader of the controller's events was answered.
     pub(crate) read_events: Vec<Vec<Stamped>>,
     /// The subagents which have stopped as they were told.
@@ -286,6 +241,15 @@ impl World {
         self.tasks.push_back(Task::Controller(Input::Start { seed: 99 }));
     }
 
+    /// A node that is dead loses its disk.
+    pub(crate) fn wipe(&mut self, name: Name) {
+        match name {
+            Name::Controller => self.controller = Host::new(),
+            Name::Director => self.director = Host::new(),
+            Name::First | Name::Second => panic!("no disk"),
+        }
+    }
+
     /// Tells a subagent to stop.
     pub(crate) fn stop(&mut self, name: Name) {
         self.tasks.push_back(Task::Subagent(name, Input::Arrived(SubagentInput::Stop { signal: None })));
@@ -307,34 +271,6 @@ impl World {
         ));
     }
 
-    pub(crate) fn order(&self, id: &str) -> Option<&Order> {
-        self.controller().state().order(&OrderId::new(id))
-    }
-
-    /// The names of the controller's events of an order, without those of output.
-    pub(crate) fn events_of(&self, id: &str) -> Vec<&'static str> {
-        self.events(Name::Controller)
-            .iter()
-            .filter(|stamped| matches!(&stamped.event, Event::Order(order_id, _) if order_id.as_str() == id))
-            .map(|stamped| stamped.event.type_name())
-            .collect()
-    }
-
-    /// All events on the disk of a node.
-    pub(crate) fn events(&self, name: Name) -> Vec<Stamped> {
-        let records = match name {
-            Name::Controller => &self.controller.records,
-            Name::Director => &self.director.records,
-            Name::First | Name::Second => panic!("no journal"),
-        };
-        records.iter().flat_map(|record| Transaction::decode(&record.payload).expect("a transaction").events).collect()
-    }
-
-    /// Whether the process of an order runs somewhere.
-    pub(crate) fn runs(&self, id: &str) -> Option<Name> {
-        self.processes.keys().find(|(_, attempt)| attempt.order_id.as_str() == id).map(|(name, _)| *name)
-    }
-
     /// Lets time pass until something is so. At most some minutes.
     pub(crate) fn run_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) -> Duration {
         let start = self.now.instant;
@@ -354,48 +290,6 @@ impl World {
             self.advance();
         }
         self.set_time(end);
-    }
-
-    /// Whether nothing would be lost in a crash.
-    pub(crate) fn is_synced(&self) -> bool {
-        self.controller.unsynced.is_empty() && self.director.unsynced.is_empty()
-    }
-
-    pub(crate) fn digest(&self) -> u64 {
-        self.digest.finish()
-    }
-
-    /// Replays both journals and compares what comes out with the live state; and images.
-    pub(crate) fn check_replay(&self) {
-        let replayed = Controller::recover(controller_config(), None, &self.controller.records).expect("recovery");
-        replayed.replica().check_equal(self.controller().replica());
-        let image = self.controller().replica().image();
-        let imaged = Controller::recover(controller_config(), Some(&image), []).expect("recovery");
-        imaged.replica().check_equal(self.controller().replica());
-
-        let replayed = Director::recover(director_config(), None, &self.director.records).expect("recovery");
-        replayed.replica().check_equal(self.director().replica());
-        let half = self.director.records.len() / 2;
-        let early = Director::recover(director_config(), None, &self.director.records[..half]).expect("recovery");
-        let image = early.replica().image();
-        let later =
-            Director::recover(director_config(), Some(&image), &self.director.records[half..]).expect("recovery");
-        later.replica().check_equal(self.director().replica());
-    }
-
-    fn describe(&self) -> String {
-        let orders: Vec<String> = self
-            .controller
-            .node
-            .iter()
-            .flat_map(|node| node.machine().state().orders())
-            .map(|order| format!("{} {:?} {:?}", order.id, order.state, order.attached_state))
-            .collect();
-        let tail: Vec<String> =
-            self.events(Name::Controller).iter().rev().take(12).map(|e| format!("\n  C {:?}", e.event)).collect();
-        let agent: Vec<String> =
-            self.events(Name::Director).iter().rev().take(12).map(|e| format!("\n  A {:?}", e.event)).collect();
-        format!("{orders:?}{}{}", tail.concat(), agent.concat())
     }
 
     fn subagent_mut(&mut self, name: Name) -> &mut Option<Node<Subagent>> {
@@ -677,10 +571,7 @@ impl World {
 
     fn launch(&mut self, name: Name, attempt: Attempt, spec: &ProcessSpec) {
         assert_eq!(self.runs(attempt.order_id.as_str()), None, "a second process for {attempt}");
-        assert!(
-            self.events(Name::Director).iter().any(|stamped| stamped.event_id == attempt.number),
-            "{attempt} was launched before its start was on the disk"
-        );
+        assert!(self.director.ids.contains(&attempt.number), "{attempt} was launched before its start was on the disk");
         *self.starts.entry(attempt.order_id.clone()).or_default() += 1;
         self.processes.insert((name, attempt.clone()), Process::new(self.now.instant, spec));
         let input = SubagentInput::Started { attempt, pid: self.processes.len() as u32 };
@@ -696,48 +587,8 @@ impl World {
         let duration = self.now.instant.since(process.started);
         self.processes.remove(&key);
         let how = Ended::Signaled { signal: if signal == Signal::Kill { 9 } else { 15 } };
-        let input = SubagentInput::Ended { attempt: key.1, how, return_values: Ok(Default::default()), duration };
+        let input = SubagentInput::Ended { attempt: key.1, how, return_values: Ok(Fields::default()), duration };
         self.tasks.push_back(Task::Subagent(name, Input::Arrived(input)));
-    }
-}
-
-pub(crate) fn agent() -> AgentPath {
-    AgentPath::new("AGENT")
-}
-
-/// A workflow with one job, whose script is given.
-pub(crate) fn one_job(script: &str) -> String {
-    job_with("", script)
-}
-
-/// A workflow with one job, with more members of the job.
-pub(crate) fn job_with(members: &str, script: &str) -> String {
-    format!(r#"{{"TYPE": "Workflow", "path": "W", "instructions": [{}]}}"#, execute(members, script))
-}
-
-/// An instruction with a job.
-pub(crate) fn execute(members: &str, script: &str) -> String {
-    format!(
-        r#"{{"TYPE": "Execute.Anonymous", "job": {{"agentPath": "AGENT", {members} "processLimit": 10,
-            "executable": {{"TYPE": "ShellScriptExecutable", "script": "{script}", "env": {{"PLACE": "env('WHERE')"}}}}}}}}"#
-    )
-}
-
-fn controller_config() -> ControllerConfig {
-    ControllerConfig {
-        controller_id: ControllerId::new("Controller"),
-        node_id: "Primary".into(),
-        locality: Locality::default(),
-        timing: Timing::DEFAULT,
-    }
-}
-
-fn director_config() -> DirectorConfig {
-    DirectorConfig {
-        node_id: "Primary".into(),
-        local_subagent: SubagentId::new("first"),
-        locality: Locality::default(),
-        timing: Timing::DEFAULT,
     }
 }
 

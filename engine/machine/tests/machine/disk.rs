@@ -1,0 +1,59 @@
+//! A node with its disk: what is written is on the disk when that has synced, and lost in a crash before.
+
+use baton_machine::codec::Transaction;
+use baton_protocol::event_id::EventId;
+use baton_protocol::journal::{Generation, Stored};
+use baton_protocol::machine::Machine;
+use baton_protocol::node::Node;
+use baton_protocol::record::{Position, Record};
+use std::collections::BTreeSet;
+
+/// A node with its disk.
+pub(crate) struct Host<M: Machine> {
+    pub(crate) node: Option<Node<M>>,
+    /// What is on the disk.
+    pub(crate) records: Vec<Record>,
+    /// What was given to the disk, but would be lost in a crash.
+    pub(crate) unsynced: Vec<(Generation, Record)>,
+    pub(crate) is_syncing: bool,
+    /// The events on the disk.
+    pub(crate) ids: BTreeSet<EventId>,
+}
+
+impl<M: Machine> Host<M> {
+    pub(crate) fn new() -> Self {
+        Self { node: None, records: Vec::new(), unsynced: Vec::new(), is_syncing: false, ids: BTreeSet::new() }
+    }
+
+    pub(crate) fn node(&self) -> &Node<M> {
+        self.node.as_ref().expect("alive")
+    }
+
+    pub(crate) fn crash(&mut self) {
+        self.node = None;
+        self.unsynced.clear();
+        self.is_syncing = false;
+    }
+
+    /// Takes a record to be written. Whether a sync is to be begun.
+    pub(crate) fn append(&mut self, generation: Generation, record: Record) -> bool {
+        self.unsynced.push((generation, record));
+        !core::mem::replace(&mut self.is_syncing, true)
+    }
+
+    /// Everything written is on the disk now.
+    pub(crate) fn sync(&mut self) -> Option<Stored> {
+        self.is_syncing = false;
+        let mut stored = None;
+        for (generation, record) in self.unsynced.drain(..) {
+            let end = self.records.last().map_or(Position::ORIGIN, |record| record.id.after());
+            record.follows(end).expect("the next record");
+            stored = Some(Stored { generation, durable: record.id.offset.next(), puts: 0 });
+            let events = Transaction::decode(&record.payload).expect("a transaction").events;
+            assert!(self.ids.last() < events.first().map(|event| &event.event_id), "event ids do not increase");
+            self.ids.extend(events.iter().map(|event| event.event_id));
+            self.records.push(record);
+        }
+        stored
+    }
+}
