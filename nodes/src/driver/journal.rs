@@ -1,0 +1,269 @@
+//! The journal of a hosted node: carries out what the node wants to be written, and tells what has become durable.
+//!
+//! On the disk, the writer's thread does the work; its queue is bounded, and what does not fit waits here, bounded by the
+//! limits of the node's own journal. A failure of the disk is final.
+
+use super::memory::Memory;
+use super::{Halt, RECORDS_AT_ONCE};
+use baton_protocol::journal::{Generation, Stored};
+use baton_protocol::record::{Offset, Position, Record};
+use baton_storage::fjall::{FjallAccess, FjallStore, Options};
+use baton_storage::writer::{Change, NotTaken, Report, Writer};
+use baton_storage::{Access as _, IMAGE_CHUNK, Store as _};
+use std::collections::VecDeque;
+use std::path::Path;
+use tokio::sync::mpsc;
+
+/// Reports of the writer that may wait.
+const REPORTS: usize = 64;
+
+/// A journal as it was found.
+pub struct Opened {
+    /// The journal.
+    pub journal: Journal,
+    /// What the node's journal begins with.
+    pub recovered: baton_protocol::journal::Recovered,
+    /// The newest image.
+    pub image: Option<Vec<u8>>,
+    /// The records after the image.
+    pub records: Vec<Record>,
+    /// What an operator should know of what was found.
+    pub notes: Vec<String>,
+}
+
+/// The journal of a node.
+pub struct Journal {
+    kind: Kind,
+    /// Changes handed over.
+    changes: u64,
+    /// Puts that are not durable: after which change, and their numbers.
+    puts: VecDeque<(u64, u64)>,
+    /// What is durable, as it is to be told to the node.
+    stored: Stored,
+    is_news: bool,
+}
+
+enum Kind {
+    Memory(Memory),
+    Disk {
+        writer: Writer<FjallAccess>,
+        reports: mpsc::Receiver<Report>,
+        /// What the writer's queue did not take.
+        waiting: VecDeque<Change>,
+    },
+}
+
+/// What has happened to a journal.
+pub(super) enum Progress {
+    /// More is durable.
+    Stored(Stored),
+    /// An image is durable, with so many bytes.
+    Imaged(Position, u64),
+    /// An image could not be written. Nothing is lost by that.
+    NotImaged(String),
+}
+
+impl Journal {
+    /// An empty journal that is forgotten with the process.
+    #[must_use]
+    pub fn in_memory() -> Opened {
+        Opened {
+            journal: Self::of(Kind::Memory(Memory::default()), Offset::ZERO),
+            recovered: baton_protocol::journal::Recovered::default(),
+            image: None,
+            records: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Opens the journal called `name` in a folder, or begins one there. Takes as long as reading it.
+    ///
+    /// # Errors
+    /// When it does not open, or is damaged.
+    pub fn open(folder: &Path, name: &str, options: Options) -> Result<Opened, Halt> {
+        let (store, found) = FjallStore::open(folder, name, options)?;
+        let access = store.access();
+        let image = match found.image {
+            Some(image) => {
+                let mut bytes = Vec::with_capacity(usize::try_from(image.bytes).unwrap_or(0));
+                for chunk in access.chunks(image.at)? {
+                    bytes.extend(chunk?);
+                }
+                Some((image.at, bytes))
+            }
+            None => None,
+        };
+        let start = image.as_ref().map_or(Position::ORIGIN, |(at, _)| *at);
+        let records = access.records(start.offset)?.collect::<Result<Vec<_>, _>>()?;
+        let (reporting, reports) = mpsc::channel(REPORTS);
+        // When nobody listens any more, nobody needs to know.
+        let writer = Writer::start(store, move |report| drop(reporting.blocking_send(report)));
+        let writer = writer.map_err(Halt::NoThread)?;
+        let kind = Kind::Disk { writer, reports, waiting: VecDeque::new() };
+        let recovered =
+            baton_protocol::journal::Recovered { released: found.released.offset, image: start, end: found.end };
+        let cut =
+            found.cut.map(|cut| format!("an unfinished write of {} bytes was cut off: {}", cut.bytes, cut.reason));
+        Ok(Opened {
+            journal: Self::of(kind, found.end.offset),
+            recovered,
+            image: image.map(|(_, bytes)| bytes),
+            records,
+            notes: found.notes.into_iter().chain(cut).collect(),
+        })
+    }
+
+    fn of(kind: Kind, durable: Offset) -> Self {
+        let stored = Stored { generation: Generation(0), durable, puts: 0 };
+        Self { kind, changes: 0, puts: VecDeque::new(), stored, is_news: false }
+    }
+
+    pub(super) fn append(&mut self, record: Record) -> Result<(), Halt> {
+        match &mut self.kind {
+            Kind::Memory(memory) => {
+                self.stored.durable = record.id.offset.next();
+                self.is_news = true;
+                memory.append(record);
+                Ok(())
+            }
+            Kind::Disk { .. } => self.submit(Change::Append(vec![record])),
+        }
+    }
+
+    pub(super) fn truncate(&mut self, generation: Generation, to: Position) -> Result<(), Halt> {
+        match &mut self.kind {
+            Kind::Memory(memory) => {
+                memory.truncate(to.offset);
+                self.stored = Stored { generation, durable: to.offset, ..self.stored };
+                self.is_news = true;
+                Ok(())
+            }
+            Kind::Disk { .. } => self.submit(Change::Truncate(to)),
+        }
+    }
+
+    pub(super) fn put(&mut self, number: u64, cell: &'static str, value: &[u8]) -> Result<(), Halt> {
+        match &mut self.kind {
+            Kind::Memory(_) => {
+                self.stored.puts = number;
+                self.is_news = true;
+                Ok(())
+            }
+            Kind::Disk { .. } => {
+                self.submit(Change::Put { cell: cell.to_owned(), value: value.to_vec() })?;
+                self.puts.push_back((self.changes, number));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn release(&mut self, before: Offset) -> Result<(), Halt> {
+        match &mut self.kind {
+            Kind::Memory(memory) => {
+                memory.release(before);
+                Ok(())
+            }
+            Kind::Disk { .. } => self.submit(Change::Release(before)),
+        }
+    }
+
+    /// Reads records from `from` on, some of them, and passes them on: at once, or later from another thread. None if
+    /// they have been released, or cannot be read.
+    pub(super) fn read(&self, from: Offset, pass_on: impl FnOnce(Vec<Record>) + Send + 'static) {
+        match &self.kind {
+            Kind::Memory(memory) => pass_on(memory.read(from, RECORDS_AT_ONCE)),
+            Kind::Disk { writer, .. } => {
+                let access = writer.access().clone();
+                tokio::task::spawn_blocking(move || {
+                    let mut bytes = 0;
+                    let found = access.records(from).into_iter().flatten().map_while(Result::ok).take_while(|record| {
+                        let wanted = bytes < RECORDS_AT_ONCE;
+                        bytes += record.payload.len();
+                        wanted
+                    });
+                    pass_on(found.collect());
+                });
+            }
+        }
+    }
+
+    /// Whether images are kept. Else it is enough to say that there is one.
+    pub(super) fn keeps_images(&self) -> bool {
+        matches!(self.kind, Kind::Disk { .. })
+    }
+
+    /// Writes an image of the state at `at`, which is durable. [`Progress::Imaged`] or [`Progress::NotImaged`] follows.
+    pub(super) fn write_image(&self, at: Position, image: Vec<u8>) -> Result<(), Halt> {
+        let Kind::Disk { writer, .. } = &self.kind else { return Ok(()) };
+        let mut written = 0;
+        let chunks = std::iter::from_fn(move || {
+            let chunk = image[written..image.len().min(written + IMAGE_CHUNK)].to_vec();
+            written += chunk.len();
+            (!chunk.is_empty()).then_some(chunk)
+        });
+        writer.write_image(at, chunks).map_err(Halt::NoThread)
+    }
+
+    /// What has become durable since this was asked, if it is known without waiting.
+    pub(super) fn news(&mut self) -> Option<Stored> {
+        std::mem::take(&mut self.is_news).then_some(self.stored)
+    }
+
+    /// Waits for something to happen. Dropping the future loses nothing.
+    pub(super) async fn progress(&mut self) -> Result<Progress, Halt> {
+        let Kind::Disk { reports, .. } = &mut self.kind else { return std::future::pending().await };
+        match reports.recv().await {
+            Some(Report::Synced { synced, changes }) => {
+                while let Some((_, number)) = self.puts.pop_front_if(|(change, _)| *change <= changes) {
+                    self.stored.puts = number;
+                }
+                self.stored.durable = synced.end.offset;
+                self.stored.generation = Generation(synced.generation);
+                self.submit_waiting()?;
+                Ok(Progress::Stored(self.stored))
+            }
+            Some(Report::Imaged { at, result: Ok(image) }) => Ok(Progress::Imaged(at, image.bytes)),
+            Some(Report::Imaged { result: Err(error), .. }) => Ok(Progress::NotImaged(error.to_string())),
+            Some(Report::Failed(error)) => Err(error.into()),
+            None => Err(baton_storage::Error::Poisoned.into()),
+        }
+    }
+
+    /// Lets the writer finish what it was told. Blocks.
+    pub(super) fn close(self) {
+        if let Kind::Disk { writer, reports, waiting } = self.kind {
+            // A writer that cannot report would never end.
+            drop(reports);
+            for change in waiting {
+                if writer.submit(change).is_err() {
+                    break;
+                }
+            }
+            writer.close();
+        }
+    }
+
+    fn submit(&mut self, change: Change) -> Result<(), Halt> {
+        self.changes += 1;
+        if let Kind::Disk { waiting, .. } = &mut self.kind {
+            waiting.push_back(change);
+        }
+        self.submit_waiting()
+    }
+
+    fn submit_waiting(&mut self) -> Result<(), Halt> {
+        let Kind::Disk { writer, waiting, .. } = &mut self.kind else { return Ok(()) };
+        while let Some(change) = waiting.pop_front() {
+            match writer.try_submit(change) {
+                Ok(()) => {}
+                Err(NotTaken::Full(change)) => {
+                    waiting.push_front(change);
+                    return Ok(());
+                }
+                // Its report, which says why, is under way.
+                Err(NotTaken::Ended(_)) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,381 @@
+//! The driver: hosts a machine in production.
+//!
+//! One loop per node. It reads both clocks once per input, delivers the input, carries out all effects in order, and sleeps
+//! until the next input or the machine's deadline. It decides nothing: what may leave when is decided in the engine, what
+//! links, processes and callers are is known to the [`Host`].
+//!
+//! It also keeps the journal short: after so many bytes of records it takes an image of the state, and when the image is
+//! durable it tells the machine, which releases what nobody needs.
+//!
+//! What can fail: the disk. Then the node halts, and nothing that was not confirmed has left. A broken invariant panics;
+//! that halts the node too.
+
+mod clock;
+mod journal;
+mod memory;
+
+pub use clock::{Clock, wall_clock};
+pub use journal::{Journal, Opened};
+
+use baton_machine::replica::RecoveryError;
+use baton_protocol::limit::Limits;
+use baton_protocol::machine::{Input, Machine};
+use baton_protocol::node::Node;
+use baton_protocol::outbox::{Effect, EffectOf};
+use baton_protocol::record::{Offset, Position, Record};
+use journal::Progress;
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Requests to a node that may wait.
+const REQUESTS: usize = 1024;
+
+/// An image is taken after so many bytes of records, at least.
+const IMAGE_AFTER: u64 = 64 << 20;
+
+/// The same for a journal in memory, where an image costs nothing.
+const RELEASE_AFTER: u64 = 4 << 20;
+
+/// An image is taken when the records after the last one are so many times longer than it.
+const IMAGE_RATIO: u64 = 2;
+
+/// So many bytes of records are read for a reader at once.
+const RECORDS_AT_ONCE: usize = 512 << 10;
+
+/// Why a node halts.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The journal cannot be written, or opened.
+    #[error(transparent)]
+    Journal(#[from] baton_storage::Error),
+    /// The journal cannot be replayed.
+    #[error("the journal cannot be replayed: {0}")]
+    Recovery(#[from] RecoveryError),
+    /// The operating system gives no thread.
+    #[error("the operating system starts no thread for the journal: {0}")]
+    NoThread(std::io::Error),
+    /// A folder cannot be made.
+    #[error("cannot make the folder {}: {error}", .folder.display())]
+    Folder {
+        /// Which.
+        folder: std::path::PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The operating system gives no random number.
+    #[error("the operating system gives no random number: {0}")]
+    NoSeed(std::io::Error),
+    /// An invariant is broken: a bug. Nothing of what the node was doing has left.
+    #[error("a bug: {0}")]
+    Panicked(String),
+}
+
+/// What surrounds a machine: links, processes, callers.
+pub trait Host: Send + 'static {
+    /// The machine.
+    type Machine: Machine<Input: Send, Hint: Send, Promise: Send, Lane: Send> + Send;
+    /// What comes from outside.
+    type Request: Send + 'static;
+
+    /// Makes an input of it. None if there is nothing for the machine, which may be looked at.
+    fn request(&mut self, machine: &Self::Machine, request: Self::Request) -> Option<InputOf<Self>>;
+
+    /// Does what may be done at once.
+    fn hint(&mut self, hint: HintOf<Self>, reading: &mut Reading<'_, Self>);
+
+    /// Lets out what the journal is sure of.
+    fn promise(&mut self, lane: LaneOf<Self>, promise: PromiseOf<Self>);
+
+    /// An image of the machine's state. None if it keeps no journal.
+    fn image(machine: &Self::Machine) -> Option<Vec<u8>>;
+
+    /// Tells the machine that the image at this position is durable.
+    fn imaged(&mut self, at: Position) -> Option<InputOf<Self>>;
+
+    /// Tells people something that went wrong but does no harm.
+    fn warn(&mut self, message: String);
+}
+
+/// What a host's machine takes.
+pub type InputOf<H> = <<H as Host>::Machine as Machine>::Input;
+/// What a host's machine lets out at once.
+pub type HintOf<H> = <<H as Host>::Machine as Machine>::Hint;
+/// To whom a host's machine promises.
+pub type LaneOf<H> = <<H as Host>::Machine as Machine>::Lane;
+/// What a host's machine promises.
+pub type PromiseOf<H> = <<H as Host>::Machine as Machine>::Promise;
+
+/// Reads records for a host.
+pub struct Reading<'a, H: Host + ?Sized> {
+    journal: &'a Journal,
+    read: &'a mpsc::UnboundedSender<InputOf<H>>,
+}
+
+impl<H: Host> Reading<'_, H> {
+    /// Reads some records from `from` on; `answer` makes an input of them.
+    pub fn records(&mut self, from: Offset, answer: impl FnOnce(Vec<Record>) -> InputOf<H> + Send + 'static) {
+        let read = self.read.clone();
+        // When the node has ended, nobody wants them.
+        self.journal.read(from, move |records| drop(read.send(answer(records))));
+    }
+}
+
+/// A node that runs.
+pub struct Running<R> {
+    requests: mpsc::Sender<R>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl<R> Running<R> {
+    /// To ask something of the node.
+    #[must_use]
+    pub fn requests(&self) -> mpsc::Sender<R> {
+        self.requests.clone()
+    }
+
+    /// Ends the node, as a crash would, except that everything handed to the journal is still written.
+    pub async fn stop(self) {
+        // It may have halted.
+        let _ = self.stop.send(());
+        let _ = self.ended.await;
+    }
+}
+
+/// Tells why a node has halted. Of several, the first is told.
+pub type Halts = mpsc::Sender<Halt>;
+
+/// The way to a node which does not run yet. Hosts need it, for what happens later.
+pub struct Entrance<R> {
+    requests: mpsc::Sender<R>,
+    requested: mpsc::Receiver<R>,
+}
+
+impl<R> Entrance<R> {
+    /// A new one.
+    #[must_use]
+    pub fn new() -> Self {
+        let (requests, requested) = mpsc::channel(REQUESTS);
+        Self { requests, requested }
+    }
+
+    /// To ask something of the node.
+    #[must_use]
+    pub fn requests(&self) -> mpsc::Sender<R> {
+        self.requests.clone()
+    }
+}
+
+impl<R> Default for Entrance<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Starts a node that is alone: not one of a pair. The machine is in the state of the end of the journal. Should the node
+/// halt, `halts` is told why.
+///
+/// # Errors
+/// When the operating system gives no random number.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn start<H: Host>(
+    machine: H::Machine,
+    journal: Journal,
+    recovered: baton_protocol::journal::Recovered,
+    host: H,
+    entrance: Entrance<H::Request>,
+    halts: Halts,
+) -> Result<Running<H::Request>, Halt> {
+    let seed = random_seed().map_err(Halt::NoSeed)?;
+    let node = Node::new(machine, baton_protocol::journal::Journal::alone(recovered, Limits::DEFAULT));
+    let (stop, stopped) = oneshot::channel();
+    let (read, reads) = mpsc::unbounded_channel();
+    let driver = Driver {
+        node,
+        host,
+        journal,
+        clock: Clock::start(),
+        requested: entrance.requested,
+        stopped,
+        read,
+        reads,
+        effects: Vec::new(),
+        soon: VecDeque::from([Input::Start { seed }]),
+        was_due: false,
+        images: Images::default(),
+    };
+    let driver = tokio::spawn(driver.run());
+    let ended = tokio::spawn(async move {
+        let result = driver.await.unwrap_or_else(|error| Err(Halt::Panicked(error.to_string())));
+        if let Err(halt) = result {
+            // Somebody else was first, or nobody asks.
+            let _ = halts.try_send(halt);
+        }
+    });
+    Ok(Running { requests: entrance.requests, stop, ended })
+}
+
+/// A number that nobody can guess.
+///
+/// # Errors
+/// When the operating system gives none.
+pub fn random_seed() -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    let length = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if length == bytes.len() { Ok(u64::from_ne_bytes(bytes)) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// The image policy.
+#[derive(Default)]
+struct Images {
+    /// Bytes of records since the last image was taken.
+    since: u64,
+    /// Length of the last image.
+    last: u64,
+    /// Taken, but its records are not sure yet.
+    taken: Option<(Position, Vec<u8>)>,
+    /// Being written.
+    is_writing: bool,
+}
+
+struct Driver<H: Host> {
+    node: Node<H::Machine>,
+    host: H,
+    journal: Journal,
+    clock: Clock,
+    requested: mpsc::Receiver<H::Request>,
+    stopped: oneshot::Receiver<()>,
+    read: mpsc::UnboundedSender<InputOf<H>>,
+    /// Records which the host asked for. As many as readings are under way.
+    reads: mpsc::UnboundedReceiver<InputOf<H>>,
+    effects: Vec<EffectOf<H::Machine>>,
+    /// Inputs that are here already.
+    soon: VecDeque<Input<InputOf<H>>>,
+    /// Whether the last input was that the deadline is reached.
+    was_due: bool,
+    images: Images,
+}
+
+impl<H: Host> Driver<H> {
+    async fn run(mut self) -> Result<(), Halt> {
+        let result = self.inputs().await;
+        let journal = self.journal;
+        drop(self.node);
+        let closing = tokio::task::spawn_blocking(move || journal.close()).await;
+        result.and_then(|()| closing.map_err(|error| Halt::Panicked(error.to_string())))
+    }
+
+    /// Takes inputs until the node is stopped or halts.
+    async fn inputs(&mut self) -> Result<(), Halt> {
+        while let Some(input) = self.next().await? {
+            self.was_due = matches!(input, Input::Due);
+            let (node, effects, now) = (&mut self.node, &mut self.effects, self.clock.now());
+            std::panic::catch_unwind(AssertUnwindSafe(|| node.step(now, input, effects)))
+                .map_err(|panic| Halt::Panicked(message(&*panic)))?;
+            self.carry_out()?;
+            if let Some(stored) = self.journal.news() {
+                self.soon.push_back(Input::Stored(stored));
+            }
+            self.take_image()?;
+        }
+        Ok(())
+    }
+
+    /// The next input; none when the node is to stop.
+    async fn next(&mut self) -> Result<Option<Input<InputOf<H>>>, Halt> {
+        loop {
+            if let Some(input) = self.soon.pop_front() {
+                return Ok(Some(input));
+            }
+            let deadline = self.node.deadline();
+            // Deadlines are met under any load, but are not all that is done.
+            if !self.was_due && deadline.is_some_and(|deadline| deadline <= self.clock.instant()) {
+                return Ok(Some(Input::Due));
+            }
+            self.was_due = false;
+            tokio::select! {
+                biased;
+                // Stopped too if nobody could say so any more.
+                _ = &mut self.stopped => return Ok(None),
+                progress = self.journal.progress() => match progress? {
+                    Progress::Stored(stored) => self.soon.push_back(Input::Stored(stored)),
+                    Progress::Imaged(at, bytes) => {
+                        self.images.is_writing = false;
+                        self.images.last = bytes;
+                        self.soon.extend(self.host.imaged(at).map(Input::Arrived));
+                    }
+                    Progress::NotImaged(reason) => {
+                        self.images.is_writing = false;
+                        self.host.warn(format!("no image of the state was written, the journal grows: {reason}"));
+                    }
+                },
+                Some(input) = self.reads.recv() => return Ok(Some(Input::Arrived(input))),
+                Some(request) = self.requested.recv() => {
+                    let input = self.host.request(self.node.machine(), request);
+                    self.soon.extend(input.map(Input::Arrived));
+                }
+                () = self.clock.reach(deadline) => return Ok(Some(Input::Due)),
+            }
+        }
+    }
+
+    fn carry_out(&mut self) -> Result<(), Halt> {
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Append { record, .. } => {
+                    self.images.since += record.encoded_len() as u64;
+                    self.journal.append(record)?;
+                }
+                Effect::Truncate { generation, to } => {
+                    self.images.taken.take_if(|(at, _)| at.offset > to.offset);
+                    self.journal.truncate(generation, to)?;
+                }
+                Effect::Put { number, cell, value } => self.journal.put(number, cell, &value)?,
+                Effect::Release { before } => self.journal.release(before)?,
+                Effect::Hint(hint) => {
+                    let mut reading = Reading { journal: &self.journal, read: &self.read };
+                    self.host.hint(hint, &mut reading);
+                }
+                Effect::Promise { lane, promise } => self.host.promise(lane, promise),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an image if it is time, and hands it over when its records are sure.
+    fn take_image(&mut self) -> Result<(), Halt> {
+        let journal = self.node.journal();
+        let committed = journal.watermarks().committed;
+        if !self.journal.keeps_images() {
+            let end = journal.end();
+            if self.images.since >= RELEASE_AFTER && committed == end.offset {
+                self.images.since = 0;
+                self.soon.extend(self.host.imaged(end).map(Input::Arrived));
+            }
+            return Ok(());
+        }
+        if self.images.is_writing {
+            return Ok(());
+        }
+        let images = &mut self.images;
+        if images.taken.is_none() && images.since >= IMAGE_AFTER.max(IMAGE_RATIO * images.last) {
+            images.since = 0;
+            images.taken = H::image(self.node.machine()).map(|image| (journal.end(), image));
+        }
+        if let Some((at, image)) = images.taken.take_if(|(at, _)| at.offset <= committed) {
+            images.is_writing = true;
+            self.journal.write_image(at, image)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

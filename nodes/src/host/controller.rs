@@ -1,0 +1,235 @@
+//! The host of a controller: its callers, its readers, its links.
+
+use super::links::Links;
+use super::local::Local;
+use crate::driver::{self, Entrance, Halt, Halts, Host, Journal, Opened, Reading, Running};
+use baton_machine::codec::Stamped;
+use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
+use baton_machine::host::{Act, CallerId, Lane, Outgoing, ReaderId, Reply};
+use baton_machine::link::LinkInput;
+use baton_protocol::event_id::EventId;
+use baton_protocol::record::Position;
+use baton_workflow::model::command::Command;
+use baton_workflow::state::State;
+use std::collections::BTreeMap;
+use tokio::sync::{mpsc, oneshot};
+
+/// What a controller is asked.
+pub enum ControllerRequest {
+    /// About links.
+    Link(LinkInput),
+    /// A command.
+    Command {
+        /// Which.
+        command: Command,
+        /// Gets the answer.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// What follows an event.
+    Read {
+        /// The event.
+        after: EventId,
+        /// Gets at least one event, or none if there are too many readers.
+        reply: oneshot::Sender<Vec<Stamped>>,
+    },
+    /// Nobody will ask for events until here any more.
+    Release(EventId),
+    /// Wants the state as it is, and the last event in it.
+    State(oneshot::Sender<(State, EventId)>),
+}
+
+impl From<LinkInput> for ControllerRequest {
+    fn from(input: LinkInput) -> Self {
+        Self::Link(input)
+    }
+}
+
+/// The controller has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the controller has ended")]
+pub struct Gone;
+
+/// To talk to a controller of this process.
+#[derive(Clone)]
+pub struct Client {
+    requests: mpsc::Sender<ControllerRequest>,
+}
+
+impl Client {
+    /// Gives a command.
+    ///
+    /// # Errors
+    /// When the controller has ended.
+    pub async fn command(&self, command: Command) -> Result<Reply, Gone> {
+        let (reply, replied) = oneshot::channel();
+        self.request(ControllerRequest::Command { command, reply }).await?;
+        replied.await.map_err(|_| Gone)
+    }
+
+    /// Waits for committed events after `after`. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the controller has ended.
+    pub async fn events(&self, after: EventId) -> Result<Vec<Stamped>, Gone> {
+        let (reply, replied) = oneshot::channel();
+        self.request(ControllerRequest::Read { after, reply }).await?;
+        replied.await.map_err(|_| Gone)
+    }
+
+    /// Says that nobody will ask for events until `until` any more.
+    ///
+    /// # Errors
+    /// When the controller has ended.
+    pub async fn release(&self, until: EventId) -> Result<(), Gone> {
+        self.request(ControllerRequest::Release(until)).await
+    }
+
+    /// A copy of the state as it is, and the last event in it. What it shows may not be committed yet.
+    ///
+    /// # Errors
+    /// When the controller has ended.
+    pub async fn state(&self) -> Result<(State, EventId), Gone> {
+        let (reply, replied) = oneshot::channel();
+        self.request(ControllerRequest::State(reply)).await?;
+        replied.await.map_err(|_| Gone)
+    }
+
+    async fn request(&self, request: ControllerRequest) -> Result<(), Gone> {
+        self.requests.send(request).await.map_err(|_| Gone)
+    }
+}
+
+/// A controller that is recovered but does not run yet.
+pub struct Recovered {
+    machine: Controller,
+    journal: Journal,
+    recovered: baton_protocol::journal::Recovered,
+}
+
+/// Recovers a controller from its journal.
+///
+/// # Errors
+/// When the journal cannot be replayed.
+pub fn recover(config: ControllerConfig, opened: Opened) -> Result<Recovered, Halt> {
+    let Opened { journal, recovered, image, records, notes: _ } = opened;
+    let machine = Controller::recover(config, image.as_deref(), &records)?;
+    Ok(Recovered { machine, journal, recovered })
+}
+
+impl Recovered {
+    /// What it has.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        self.machine.state()
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the operating system refuses something.
+    pub fn start(self, local: Local, halts: Halts) -> Result<(Running<ControllerRequest>, Client), Halt> {
+        let entrance = Entrance::new();
+        let host = ControllerHost {
+            links: Links::new(local, entrance.requests()),
+            last: 0,
+            callers: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            released: EventId::BEFORE_FIRST,
+        };
+        let client = Client { requests: entrance.requests() };
+        Ok((driver::start(self.machine, self.journal, self.recovered, host, entrance, halts)?, client))
+    }
+}
+
+struct ControllerHost {
+    links: Links<ControllerRequest>,
+    /// The last number given to a caller or reader.
+    last: u64,
+    callers: BTreeMap<CallerId, oneshot::Sender<Reply>>,
+    readers: BTreeMap<ReaderId, oneshot::Sender<Vec<Stamped>>>,
+    released: EventId,
+}
+
+impl ControllerHost {
+    fn reply(&mut self, caller: CallerId, reply: Reply) {
+        if let Some(waiting) = self.callers.remove(&caller) {
+            // Who has gone does not want it.
+            let _ = waiting.send(reply);
+        }
+    }
+}
+
+impl Host for ControllerHost {
+    type Machine = Controller;
+    type Request = ControllerRequest;
+
+    fn request(&mut self, machine: &Controller, request: ControllerRequest) -> Option<ControllerInput> {
+        match request {
+            ControllerRequest::Link(input) => Some(ControllerInput::Link(input)),
+            ControllerRequest::Command { command, reply } => {
+                self.last += 1;
+                let caller = CallerId(self.last);
+                self.callers.insert(caller, reply);
+                Some(ControllerInput::Command { caller, command })
+            }
+            ControllerRequest::Read { after, reply } => {
+                self.readers.retain(|_, waiting| !waiting.is_closed());
+                self.last += 1;
+                let reader = ReaderId(self.last);
+                self.readers.insert(reader, reply);
+                Some(ControllerInput::Read { reader, after })
+            }
+            ControllerRequest::Release(until) => {
+                self.released = self.released.max(until);
+                None
+            }
+            ControllerRequest::State(reply) => {
+                let replica = machine.replica();
+                let _ = reply.send((replica.state().clone(), replica.last_event_id()));
+                None
+            }
+        }
+    }
+
+    fn hint(&mut self, hint: Act, reading: &mut Reading<'_, Self>) {
+        match hint {
+            Act::Link(hint) => self.links.hint(hint),
+            Act::Reply { caller, reply } => self.reply(caller, reply),
+            Act::ReadRecords { reader, from } => {
+                reading.records(from, move |records| ControllerInput::Records { reader, records });
+            }
+            // Directors watch directories.
+            Act::Watch { .. } | Act::Unwatch { .. } => {}
+        }
+    }
+
+    fn promise(&mut self, lane: Lane, promise: Outgoing) {
+        match (lane, promise) {
+            (Lane::Link(link), Outgoing::Frame(frame)) => self.links.send(link, frame),
+            (Lane::Caller(caller), Outgoing::Reply(reply)) => self.reply(caller, reply),
+            (Lane::Reader(reader), Outgoing::Events(events)) => {
+                if let Some(waiting) = self.readers.remove(&reader) {
+                    let _ = waiting.send(events);
+                }
+            }
+            // Nothing else is promised in these lanes.
+            (Lane::Link(_) | Lane::Caller(_) | Lane::Reader(_), _) => {}
+        }
+    }
+
+    fn image(machine: &Controller) -> Option<Vec<u8>> {
+        Some(machine.replica().image())
+    }
+
+    fn imaged(&mut self, at: Position) -> Option<ControllerInput> {
+        Some(ControllerInput::Imaged { at, released: self.released })
+    }
+
+    fn warn(&mut self, _: String) {}
+}
+
+impl Drop for ControllerHost {
+    fn drop(&mut self) {
+        self.links.close();
+    }
+}

@@ -1,0 +1,130 @@
+//! One process of a subagent, from its start to its end.
+
+use super::files::FileStore;
+use crate::process::{self, Event, Killer, Launch, Launcher, Status, Stream};
+use baton_machine::attempt::Attempt;
+use baton_machine::message::Channel;
+use baton_machine::process::{Ended, ProcessSpec, Program};
+use baton_machine::subagent::SubagentInput;
+use baton_workflow::value::{Fields, Name, Value};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::subagent::SubagentRequest;
+
+/// What all processes of a subagent share.
+pub(super) struct Workshop {
+    pub(super) launcher: Launcher,
+    pub(super) files: FileStore,
+    /// Where relative paths of executables lead.
+    pub(super) executables: PathBuf,
+    pub(super) requests: mpsc::Sender<SubagentRequest>,
+}
+
+/// Whether the output of a process is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Reading,
+    Paused,
+    /// It is being ended, so there will not be much more, and its end must be seen.
+    Ending,
+}
+
+/// Starts a process and tells what happens to it.
+pub(super) async fn run(shop: Arc<Workshop>, attempt: Attempt, spec: ProcessSpec, flow: watch::Receiver<Flow>) {
+    let start = Instant::now();
+    let (how, return_values) = match launch(&shop, &spec).await {
+        Ok((running, files)) => {
+            let ended = supervise(&shop, &attempt, running, flow).await;
+            drop(files);
+            ended
+        }
+        Err(reason) => (Ended::NotStarted { reason }, Ok(Fields::default())),
+    };
+    let input = SubagentInput::Ended { attempt, how, return_values, duration: start.elapsed() };
+    shop.tell(SubagentRequest::Input(input)).await;
+}
+
+type Values = Result<Fields, String>;
+
+async fn launch(shop: &Workshop, spec: &ProcessSpec) -> Result<(process::Running, super::files::JobFiles), String> {
+    let files =
+        shop.files.write(&spec.files).map_err(|error| format!("cannot write a file for the process: {error}"))?;
+    let mut launch = match &spec.program {
+        Program::Script(text) => Launch::script(Arc::clone(text)),
+        Program::File(path) => Launch::command(shop.executables.join(path), Vec::<OsString>::new()),
+        Program::Command(words) => match words.split_first() {
+            Some((program, arguments)) => {
+                Launch::command(files.resolve(program), arguments.iter().map(|argument| files.resolve(argument)))
+            }
+            None => return Err("the command line is empty".to_owned()),
+        },
+        Program::BuiltIn { name, .. } => return Err(format!("this subagent has no built-in job {name:?}")),
+    };
+    launch.working_directory = spec.working_directory.as_ref().map(PathBuf::from);
+    launch.environment = spec
+        .environment
+        .iter()
+        .map(|(name, value)| (OsString::from(&**name), value.as_ref().map(|value| files.resolve(value))))
+        .collect();
+    let running = shop.launcher.launch(launch).await.map_err(|error| error.to_string())?;
+    Ok((running, files))
+}
+
+async fn supervise(
+    shop: &Workshop,
+    attempt: &Attempt,
+    mut running: process::Running,
+    mut flow: watch::Receiver<Flow>,
+) -> (Ended, Values) {
+    let pid = u32::try_from(running.pid()).unwrap_or(0);
+    let started = SubagentRequest::Started { attempt: attempt.clone(), pid, killer: running.killer() };
+    shop.tell(started).await;
+    loop {
+        // When nobody can pause any more, the subagent is gone; dropping the process kills it.
+        if flow.wait_for(|flow| *flow != Flow::Paused).await.is_err() {
+            return (Ended::KilledBeforeStart, Ok(Fields::default()));
+        }
+        match running.next().await {
+            Some(Event::Output { stream, text }) => {
+                let channel = match stream {
+                    Stream::Stdout => Channel::Stdout,
+                    Stream::Stderr => Channel::Stderr,
+                };
+                let output = SubagentInput::Output { attempt: attempt.clone(), channel, chunk: text };
+                shop.tell(SubagentRequest::Input(output)).await;
+            }
+            Some(Event::Ended(ended)) => {
+                let how = match ended.status {
+                    Status::Exited(code) => Ended::Exited { code },
+                    Status::Signaled(signal) => Ended::Signaled { signal },
+                    Status::Lost => Ended::Signaled { signal: rustix::process::Signal::KILL.as_raw() },
+                };
+                let values = ended.return_values.map_err(|error| error.to_string());
+                return (how, values.map(|values| values.iter().map(field).collect()));
+            }
+            None => return (Ended::NotStarted { reason: "the process has no end".to_owned() }, Ok(Fields::default())),
+        }
+    }
+}
+
+fn field((name, value): &(String, String)) -> (Name, Value) {
+    (name.as_str().into(), Value::string(value))
+}
+
+impl Workshop {
+    async fn tell(&self, request: SubagentRequest) {
+        // A subagent that has ended does not care.
+        let _ = self.requests.send(request).await;
+    }
+}
+
+/// A process, for the host.
+pub(super) struct Job {
+    pub(super) flow: watch::Sender<Flow>,
+    /// None until it runs.
+    pub(super) killer: Option<Killer>,
+}

@@ -1,0 +1,11 @@
+//! The hosts: what surrounds the machines of a node, for the [driver](crate::driver).
+
+pub mod controller;
+pub mod director;
+mod files;
+mod job;
+pub mod links;
+pub mod local;
+pub mod locality;
+pub mod subagent;
+mod watch;
