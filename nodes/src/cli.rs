@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{process, schema};
+use crate::{process, run, schema};
 
 /// Workload automation: runs workflows of jobs.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a workflow now, and show what happens.
+    Run(RunArguments),
     /// Print a JSON Schema of workflows and other items, for editors.
     Schema,
     /// Watch over the processes of a `baton` process, and kill them when it ends.
@@ -48,9 +50,12 @@ pub struct RunArguments {
     /// Go on with the orders of the journal.
     #[arg(long, requires = "journal")]
     pub resume: bool,
-    /// Print events as JSON, one per line.
+    /// Print events as JSON, one per line. So it is when standard output is no terminal.
     #[arg(long)]
     pub json: bool,
+    /// Answer all questions of the workflow.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `baton check`
@@ -129,6 +134,7 @@ struct GuardArguments {
 /// Does what the command line of this process says.
 pub fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::Run(arguments) => run::main(&arguments),
         Command::Schema => schema::main(),
         Command::Guard(GuardArguments { directory }) => process::guard_main(Path::new(&directory)),
     }

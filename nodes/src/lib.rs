@@ -3,5 +3,8 @@
 //! They are a library so that the daemons, the tests and the benchmarks use the very same code.
 
 pub mod cli;
+pub mod driver;
+pub mod host;
 pub mod process;
+pub mod run;
 pub mod schema;

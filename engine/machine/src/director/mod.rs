@@ -428,7 +428,7 @@ impl Machine for Director {
             assert!(self.subagents.get(id).is_some_and(|subagent| subagent.has_link(*link)), "{link} leads nowhere");
         }
         let relations = self.replica.relations();
-        assert!(relations.processes.len() <= self.queues.running() as usize, "a process without a slot");
+        assert!(relations.processes.keys().all(|id| self.queues.contains(id)), "a process without a slot");
         for (id, subagent) in relations.subagents.iter() {
             assert!(
                 !subagent.is_reachable() || self.is_coupled_with(id),

@@ -17,10 +17,9 @@ fn a_dead_subagent_s_job_is_repeated_elsewhere_soon() {
     world.deploy("1", &job_with(r#""subagentBundleIdExpr": "'FIXED'","#, "sleep 20000"));
     world.add_order("A");
     world.run_until("running", |world| world.runs("A") == Some(Name::First));
-    world.run_for(Duration::from_secs(2));
     world.kill(Name::First);
     let time = world.run_until("running elsewhere", |world| world.runs("A") == Some(Name::Second));
-    assert_eq!(time, Duration::ZERO, "its host says at once that it is dead");
+    assert!(time <= Duration::from_secs(3), "{time:?}");
     world.run_until("finished", finished("A"));
     assert_eq!(world.starts.get(&OrderId::new("A")), Some(&2));
     world.check_replay();

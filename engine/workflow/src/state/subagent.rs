@@ -210,7 +210,7 @@ struct BundleState {
 pub struct Subagents {
     local: SubagentId,
     subagents: BTreeMap<SubagentId, SubagentState>,
-    /// The ids: the director's own, then as they came.
+    /// The ids, first the subagent which came first.
     arrival: Vec<SubagentId>,
     /// The last one used without a bundle.
     last_used: Option<SubagentId>,
@@ -253,7 +253,7 @@ impl Subagents {
         self.subagents.get(id)
     }
 
-    /// The subagents: the director's own, then as they came.
+    /// The subagents, first the one which came first.
     pub fn iter(&self) -> impl Iterator<Item = (&SubagentId, &SubagentState)> {
         self.arrival.iter().filter_map(|id| self.subagents.get_key_value(id))
     }
@@ -283,8 +283,7 @@ impl Subagents {
                 state.is_detaching = false;
             }
             None => {
-                let place = if item.id == self.local { 0 } else { self.arrival.len() };
-                self.arrival.insert(place, item.id.clone());
+                self.arrival.push(item.id.clone());
                 self.subagents.insert(item.id.clone(), SubagentState::new(item.clone()));
             }
         }

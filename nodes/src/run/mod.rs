@@ -1,0 +1,340 @@
+//! `baton run`: runs one workflow now, with all nodes in this process, and shows what happens.
+//!
+//! The nodes are the same as in production and talk over links; only their clients differ. The run ends when its order does,
+//! or when nobody but an operator could move it on. The exit status says how: 0 finished, 1 failed, 2 unusable input, 128 plus
+//! the number of the signal that ended it.
+
+mod items;
+mod json;
+mod lines;
+mod nodes;
+mod prompt;
+mod report;
+mod signals;
+mod terminal;
+mod view;
+
+use crate::cli::RunArguments;
+use crate::driver::Halt;
+use crate::host::controller::{Client, Gone};
+use baton_machine::codec::Stamped;
+use baton_protocol::event_id::EventId;
+use baton_workflow::id::{GivenOrderId, OrderId};
+use baton_workflow::model::command::{Command, OrderIds};
+use baton_workflow::model::event::Event;
+use baton_workflow::model::order::{CancellationMode, FreshOrder, Kill, OrderState};
+use baton_workflow::model::order_event::OrderEvent;
+use baton_workflow::model::plan::PlanId;
+use baton_workflow::problem::Problem;
+use items::{Items, Unusable};
+use json::JsonReport;
+use nodes::{Memory, Nodes, StartFailure};
+use prompt::{Answering, Questions};
+use report::Report;
+use signals::Signals;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use terminal::TerminalReport;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use view::{End, How, View};
+
+/// How often the screen is renewed.
+const SCREEN: Duration = Duration::from_millis(200);
+
+/// So long it may take that everything ends, when the order has.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// Parts of the event stream that may wait for being shown.
+const PARTS: usize = 4;
+
+/// Why a run failed that is not due to the workflow.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// What was given cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// The controller refuses the items or the order.
+    #[error("{0}")]
+    Refused(Problem),
+    /// The nodes do not start.
+    #[error(transparent)]
+    Start(#[from] StartFailure),
+    /// A node has halted.
+    #[error("the run has ended because a node halted: {0}")]
+    Halted(Halt),
+    /// The controller has ended, nobody knows why.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The events make no sense.
+    #[error("a bug: the events of the controller contradict each other: {0}")]
+    Contradiction(Problem),
+    /// Nobody takes the output.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// The operating system refuses something.
+    #[error("the operating system refuses {0}: {1}")]
+    System(&'static str, io::Error),
+}
+
+impl Failure {
+    fn status(&self) -> u8 {
+        match self {
+            Self::Unusable(_) | Self::Refused(_) => 2,
+            Self::Start(StartFailure::Halt(Halt::Journal(_))) => 2,
+            Self::Start(
+                StartFailure::NothingToResume(_) | StartFailure::JournalExists(_) | StartFailure::NotAJournal(_),
+            ) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the workflow and returns the exit status.
+#[must_use]
+pub fn main(arguments: &RunArguments) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&Failure::System("threads", error)),
+    };
+    let result = runtime.block_on(run(arguments));
+    // A person may still be asked; that thread ends with the process.
+    runtime.shutdown_timeout(Duration::ZERO);
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => complain(&failure),
+    }
+}
+
+fn complain(failure: &Failure) -> ExitCode {
+    // Where nobody can be told, the status must do.
+    let _ = writeln!(io::stderr(), "baton run: {failure}");
+    ExitCode::from(failure.status())
+}
+
+async fn run(arguments: &RunArguments) -> Result<u8, Failure> {
+    let mut signals = Signals::new().map_err(|error| Failure::System("signals", error))?;
+    let items = Items::read(&arguments.file, arguments.items.as_deref())?;
+    let order = fresh_order(arguments, &items)?;
+    let memory = match &arguments.journal {
+        Some(path) => Memory::Folder { path: path.clone(), resume: arguments.resume },
+        None => Memory::None,
+    };
+    let executables = arguments.file.parent().unwrap_or(Path::new("."));
+    let mut nodes = tokio::select! {
+        nodes = Nodes::start(&items, &memory, executables) => nodes?,
+        status = signals.first() => return Ok(status),
+    };
+    signals.set_launcher(nodes.launcher());
+    let client = nodes.client.clone();
+    let begun = tokio::select! {
+        run = Run::begin(arguments, &items, order, client) => run,
+        halt = nodes.halted() => Err(Failure::Halted(halt)),
+    };
+    let result = match begun {
+        Ok(run) => run.follow(&mut nodes, &mut signals).await,
+        Err(failure) => Err(failure),
+    };
+    // A node that has halted may not stop in time.
+    let _ = timeout(STOPPING, nodes.stop()).await;
+    result
+}
+
+fn fresh_order(arguments: &RunArguments, items: &Items) -> Result<FreshOrder, Failure> {
+    let path = &items.workflow.path;
+    let id = arguments.order_id.clone().unwrap_or_else(|| items::default_order_id(path));
+    Ok(FreshOrder {
+        id: GivenOrderId(OrderId::given(&id).map_err(Failure::Refused)?),
+        workflow_path: path.clone(),
+        plan_id: PlanId::Global,
+        arguments: items.arguments(&arguments.arguments)?,
+        scheduled_for: None,
+        priority: 0.into(),
+        delete_when_terminated: false,
+        force_admission: false,
+        inner_block: Default::default(),
+        start_position: None,
+        stop_positions: Vec::new(),
+    })
+}
+
+/// A run under way.
+struct Run {
+    client: Client,
+    view: View,
+    after: EventId,
+    report: Report,
+    answering: Answering,
+    questions: Questions,
+    /// The exit status that the signal asks for which came.
+    interrupted: Option<u8>,
+    /// Why the run cancels its order itself.
+    giving_up: Option<String>,
+}
+
+impl Run {
+    /// Gives the controller what it needs, and the order, unless it has it already.
+    async fn begin(
+        arguments: &RunArguments,
+        items: &Items,
+        order: FreshOrder,
+        client: Client,
+    ) -> Result<Self, Failure> {
+        let root = order.id.0.clone();
+        let (state, after) = client.state().await?;
+        let is_known = state.order(&root).is_some();
+        let is_json = arguments.json || !io::stdout().is_terminal();
+        let report = if is_json { Report::Json(JsonReport::new()) } else { Report::Terminal(TerminalReport::new()) };
+        let run = Self {
+            client,
+            view: View::of(root, state),
+            after,
+            report,
+            answering: Answering::new(arguments.yes),
+            questions: Questions::default(),
+            interrupted: None,
+            giving_up: None,
+        };
+        if !is_known {
+            run.command(items.update()).await?.map_err(Failure::Refused)?;
+            run.command(Command::AddOrder { order }).await?.map_err(Failure::Refused)?;
+        }
+        Ok(run)
+    }
+
+    /// Follows the order to its end.
+    async fn follow(mut self, nodes: &mut Nodes, signals: &mut Signals) -> Result<u8, Failure> {
+        let (part, mut parts) = mpsc::channel(PARTS);
+        tokio::spawn(read_events(self.client.clone(), self.after, part));
+        let mut screen = interval(SCREEN);
+        screen.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let asking: Vec<OrderId> = self
+            .view
+            .living()
+            .filter(|order| matches!(order.state, OrderState::Prompting { .. }))
+            .map(|order| order.id.clone())
+            .collect();
+        for order in asking {
+            self.ask(order).await?;
+        }
+        loop {
+            if let Some(end) = self.view.end().cloned() {
+                return self.finish(end);
+            }
+            tokio::select! {
+                biased;
+                status = signals.first() => {
+                    self.interrupted = Some(status);
+                    self.note("interrupted: the order is being cancelled; once more to end at once")?;
+                    self.cancel().await?;
+                }
+                halt = nodes.halted() => return Err(Failure::Halted(halt)),
+                events = parts.recv() => {
+                    let events = events.ok_or(Gone)?;
+                    self.take(events).await?;
+                }
+                order = self.questions.answered() => self.answer(order).await?,
+                _ = screen.tick() => self.report.show(&self.view).map_err(Failure::Output)?,
+            }
+        }
+    }
+
+    async fn take(&mut self, events: Vec<Stamped>) -> Result<(), Failure> {
+        for stamped in events {
+            self.view.apply(&stamped).map_err(Failure::Contradiction)?;
+            self.report.event(&self.view, &stamped).map_err(Failure::Output)?;
+            self.after = stamped.event_id;
+            match stamped.event {
+                Event::Order(id, OrderEvent::OrderPrompted { .. }) => self.ask(id).await?,
+                Event::Order(id, OrderEvent::OrderPromptAnswered | OrderEvent::OrderStateReset) => {
+                    self.questions.forget(&id);
+                }
+                _ => {}
+            }
+        }
+        self.report.show(&self.view).map_err(Failure::Output)?;
+        Ok(self.client.release(self.after).await?)
+    }
+
+    /// A question of the workflow.
+    async fn ask(&mut self, order: OrderId) -> Result<(), Failure> {
+        match self.answering {
+            Answering::Yes => self.answer(order).await,
+            Answering::Person => {
+                self.note("press Enter to go on, or Ctrl-C to cancel")?;
+                self.questions.ask(order);
+                Ok(())
+            }
+            Answering::Nobody => {
+                let reason =
+                    "the workflow asks a question, but standard input is no terminal; --yes answers all questions";
+                if self.giving_up.is_none() {
+                    self.giving_up = Some(reason.to_owned());
+                    self.cancel().await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn answer(&mut self, order_id: OrderId) -> Result<(), Failure> {
+        // It may have been cancelled meanwhile.
+        drop(self.command(Command::AnswerOrderPrompt { order_id }).await?);
+        Ok(())
+    }
+
+    /// Cancels everything that lives, each for itself: one that cannot be cancelled must not keep the others alive.
+    async fn cancel(&mut self) -> Result<(), Failure> {
+        let kill = Some(Kill { immediately: false, workflow_position: None });
+        let mode = CancellationMode::FreshOrStarted { kill };
+        let commands = self
+            .view
+            .living()
+            .map(|order| Command::CancelOrders {
+                order_ids: OrderIds::These(vec![order.id.clone()]),
+                mode: mode.clone(),
+            })
+            .collect();
+        drop(self.command(Command::Batch { commands }).await?);
+        Ok(())
+    }
+
+    fn finish(mut self, end: End) -> Result<u8, Failure> {
+        let end = match (self.giving_up, end.how) {
+            (Some(reason), How::Cancelled) => End { how: How::Failed, reason: Some(reason) },
+            _ => end,
+        };
+        let status = match (self.interrupted, end.how) {
+            (_, How::Finished) => 0,
+            (Some(status), _) => status,
+            (None, _) => 1,
+        };
+        self.report.end(&self.view, &end, status).map_err(Failure::Output)?;
+        Ok(status)
+    }
+
+    fn note(&mut self, text: &str) -> Result<(), Failure> {
+        self.report.note(text).map_err(Failure::Output)
+    }
+
+    async fn command(
+        &self,
+        command: Command,
+    ) -> Result<Result<baton_workflow::model::command::Response, Problem>, Failure> {
+        Ok(self.client.command(command).await?.answer)
+    }
+}
+
+/// Reads events until nobody wants them, or the controller ends.
+async fn read_events(client: Client, mut after: EventId, parts: mpsc::Sender<Vec<Stamped>>) {
+    while let Ok(events) = client.events(after).await {
+        if let Some(last) = events.last() {
+            after = last.event_id;
+        }
+        if parts.send(events).await.is_err() {
+            return;
+        }
+    }
+}

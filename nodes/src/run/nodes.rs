@@ -1,0 +1,277 @@
+//! The nodes of a run: a controller, and for each agent a director with its subagents, all in this process.
+
+use super::items::Items;
+use crate::driver::{Halt, Halts, Journal, Opened, Running};
+use crate::host::controller::{self, Client, ControllerRequest, Recovered};
+use crate::host::director::{self, DirectorRequest};
+use crate::host::local::Local;
+use crate::host::locality::{environment, locality};
+use crate::host::subagent::{self, SubagentRequest};
+use crate::process::{Launcher, LauncherConfig, StartError};
+use baton_machine::controller::ControllerConfig;
+use baton_machine::director::DirectorConfig;
+use baton_machine::link::Peer;
+use baton_machine::subagent::SubagentConfig;
+use baton_machine::timing::Timing;
+use baton_storage::fjall::Options;
+use baton_workflow::id::{AgentPath, ControllerId, SubagentId};
+use baton_workflow::model::item::Item;
+use baton_workflow::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// The folder of the controller's journal.
+pub(super) const CONTROLLER: &str = "controller";
+
+/// The folders of the agents' journals begin so.
+const AGENT: &str = "agent-";
+
+/// The folder of scripts and files of running jobs.
+const WORK: &str = "work";
+
+/// Why a run does not begin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartFailure {
+    /// The folder of the journal has no journal.
+    #[error("there is nothing to resume: {} has no journal; leave --resume out to begin one", .0.display())]
+    NothingToResume(PathBuf),
+    /// The folder of the journal is in use.
+    #[error("{} has a journal already; go on with it with --resume, or name another folder", .0.display())]
+    JournalExists(PathBuf),
+    /// The folder has something else.
+    #[error("{} is not empty, and has no journal of a run; name another folder", .0.display())]
+    NotAJournal(PathBuf),
+    /// The folder cannot be used.
+    #[error("cannot use {}: {error}", .path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A node does not start.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+    /// No processes can be started.
+    #[error(transparent)]
+    Launcher(#[from] StartError),
+}
+
+/// Where a run keeps what it must remember.
+pub(super) enum Memory {
+    /// Nowhere: it ends with the process.
+    None,
+    /// In a folder.
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Whether it goes on with what is there.
+        resume: bool,
+    },
+}
+
+/// The nodes.
+pub(super) struct Nodes {
+    /// Talks to the controller.
+    pub(super) client: Client,
+    running: AllRunning,
+    launcher: Launcher,
+    halted: mpsc::Receiver<Halt>,
+    _work: Option<TempDir>,
+}
+
+#[derive(Default)]
+struct AllRunning {
+    controller: Option<Running<ControllerRequest>>,
+    directors: Vec<Running<DirectorRequest>>,
+    subagents: Vec<Running<SubagentRequest>>,
+}
+
+/// An agent to be started.
+struct Agent {
+    path: AgentPath,
+    /// The subagent of the director's own host.
+    local: SubagentId,
+    subagents: BTreeSet<SubagentId>,
+}
+
+impl Nodes {
+    /// Starts everything that `items`, and what is in the journal, need. Relative paths of executables lead to `executables`.
+    ///
+    /// # Errors
+    /// When something cannot be started. Nothing runs then.
+    pub(super) async fn start(items: &Items, memory: &Memory, executables: &Path) -> Result<Self, StartFailure> {
+        let folder = match memory {
+            Memory::None => None,
+            Memory::Folder { path, resume } => {
+                check_folder(path, *resume)?;
+                Some(path.as_path())
+            }
+        };
+        // The controller's journal is the first thing in the folder, and locks it.
+        let opened = open(folder, CONTROLLER, "controller")?;
+        let controller = controller::recover(controller_config(), opened)?;
+        let agents = agents(items, controller.state());
+
+        let (work, temporary) = match folder {
+            Some(folder) => (folder.join(WORK), None),
+            None => {
+                let error = |error| StartFailure::Folder { path: std::env::temp_dir(), error };
+                let folder = tempfile::Builder::new().prefix("baton-run-").tempdir().map_err(error)?;
+                (folder.path().to_owned(), Some(folder))
+            }
+        };
+        let processes = work.join("processes");
+        let config = LauncherConfig { work_directory: processes, guard_program: None, process_limit: None };
+        let launcher = Launcher::start(config).await?;
+        let mut running = AllRunning::default();
+        let (halts, halted) = mpsc::channel(1);
+        match running.start(agents, controller, &launcher, folder, &work, executables, &halts) {
+            Ok(client) => Ok(Self { client, running, launcher, halted, _work: temporary }),
+            Err(error) => {
+                running.stop().await;
+                launcher.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until a node halts, which it does not do without a reason.
+    pub(super) async fn halted(&mut self) -> Halt {
+        match self.halted.recv().await {
+            Some(halt) => halt,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends everything: first what could start processes, then the processes.
+    pub(super) async fn stop(self) {
+        self.running.stop().await;
+        self.launcher.stop().await;
+    }
+
+    /// To end the processes with, from anywhere.
+    #[must_use]
+    pub(super) fn launcher(&self) -> Launcher {
+        self.launcher.clone()
+    }
+}
+
+impl AllRunning {
+    #[expect(clippy::too_many_arguments, reason = "all that nodes need")]
+    fn start(
+        &mut self,
+        agents: Vec<Agent>,
+        controller: Recovered,
+        launcher: &Launcher,
+        folder: Option<&Path>,
+        work: &Path,
+        executables: &Path,
+        halts: &Halts,
+    ) -> Result<Client, StartFailure> {
+        let local = Local::default();
+        // From below, so that everybody who is dialled is there.
+        for agent in agents {
+            for id in &agent.subagents {
+                let settings = subagent::Settings {
+                    peer: Peer::Subagent(id.clone()),
+                    config: SubagentConfig { environment: environment(), timing: Timing::DEFAULT },
+                    launcher: launcher.clone(),
+                    files: work.join("files").join(escaped(id.as_str())),
+                    executables: executables.to_owned(),
+                };
+                self.subagents.push(subagent::start(settings, local.clone(), halts.clone())?);
+            }
+            let name = format!("{AGENT}{}", escaped(agent.path.as_str()));
+            let opened = open(folder, &name, agent.path.as_str())?;
+            let config = DirectorConfig {
+                node_id: agent.path.to_string(),
+                local_subagent: agent.local,
+                locality: locality(),
+                timing: Timing::DEFAULT,
+            };
+            let peer = Peer::Agent(agent.path);
+            self.directors.push(director::start(config, opened, peer, local.clone(), halts.clone())?);
+        }
+        let (controller, client) = controller.start(local, halts.clone())?;
+        self.controller = Some(controller);
+        Ok(client)
+    }
+
+    async fn stop(self) {
+        if let Some(node) = self.controller {
+            node.stop().await;
+        }
+        for node in self.directors {
+            node.stop().await;
+        }
+        for node in self.subagents {
+            node.stop().await;
+        }
+    }
+}
+
+/// Refuses a folder that is not what the caller takes it for.
+fn check_folder(path: &Path, resume: bool) -> Result<(), StartFailure> {
+    let is_empty = match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(StartFailure::Folder { path: path.to_owned(), error }),
+    };
+    match (resume, is_empty, path.join(CONTROLLER).is_dir()) {
+        (true, _, true) | (false, true, _) => Ok(()),
+        (true, _, false) => Err(StartFailure::NothingToResume(path.to_owned())),
+        (false, false, true) => Err(StartFailure::JournalExists(path.to_owned())),
+        (false, false, false) => Err(StartFailure::NotAJournal(path.to_owned())),
+    }
+}
+
+fn open(folder: Option<&Path>, sub_folder: &str, name: &str) -> Result<Opened, Halt> {
+    match folder {
+        Some(folder) => Journal::open(&folder.join(sub_folder), name, Options::default()),
+        None => Ok(Journal::in_memory()),
+    }
+}
+
+/// The agents of the items and of the journal.
+fn agents(items: &Items, state: &State) -> Vec<Agent> {
+    let mut agents: BTreeMap<AgentPath, Agent> = BTreeMap::new();
+    for item in items.iter().chain(state.items().simple()) {
+        if let Item::AgentRef(agent) = item {
+            let subagents: BTreeSet<_> = agent.directors.iter().cloned().collect();
+            if let Some(local) = agent.directors.first().cloned() {
+                agents.insert(agent.path.clone(), Agent { path: agent.path.clone(), local, subagents });
+            }
+        }
+    }
+    for item in items.iter().chain(state.items().simple()) {
+        if let Item::SubagentItem(subagent) = item
+            && let Some(agent) = agents.get_mut(&subagent.agent_path)
+        {
+            agent.subagents.insert(subagent.id.clone());
+        }
+    }
+    agents.into_values().collect()
+}
+
+fn controller_config() -> ControllerConfig {
+    ControllerConfig {
+        controller_id: controller_id(),
+        node_id: "run".to_owned(),
+        locality: locality(),
+        timing: Timing::DEFAULT,
+    }
+}
+
+/// The id of the controller of all runs.
+#[must_use]
+pub(super) fn controller_id() -> ControllerId {
+    ControllerId::new("Controller")
+}
+
+/// A name as that of a folder.
+fn escaped(name: &str) -> String {
+    name.replace('%', "%25").replace('/', "%2F")
+}

@@ -1,0 +1,49 @@
+//! What the person or program that started a run gets to see: one of two forms, on standard output.
+
+use super::json::JsonReport;
+use super::terminal::TerminalReport;
+use super::view::{End, View};
+use baton_machine::codec::Stamped;
+use std::io;
+
+/// A form of output.
+pub(super) enum Report {
+    /// For programs: an object per line.
+    Json(JsonReport),
+    /// For people.
+    Terminal(TerminalReport),
+}
+
+impl Report {
+    /// An event. The view knows it already.
+    pub(super) fn event(&mut self, view: &View, stamped: &Stamped) -> io::Result<()> {
+        match self {
+            Self::Json(report) => report.event(stamped),
+            Self::Terminal(report) => report.event(view, stamped),
+        }
+    }
+
+    /// Shows what was told, and how things are now.
+    pub(super) fn show(&mut self, view: &View) -> io::Result<()> {
+        match self {
+            Self::Json(report) => report.flush(),
+            Self::Terminal(report) => report.show(view),
+        }
+    }
+
+    /// Something that the run says about itself.
+    pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
+        match self {
+            Self::Json(report) => report.note(text),
+            Self::Terminal(report) => report.note(text),
+        }
+    }
+
+    /// The end.
+    pub(super) fn end(&mut self, view: &View, end: &End, status: u8) -> io::Result<()> {
+        match self {
+            Self::Json(report) => report.end(view, end, status),
+            Self::Terminal(report) => report.end(view, end),
+        }
+    }
+}
