@@ -1,7 +1,7 @@
 //! The replicated part of a controller or a director: everything that its journal says, and the transaction being decided.
 //!
-//! *Decide*: [`Replica::take`], [`Replica::steps`] and [`Replica::execute`] apply events as they are decided and collect them.
-//! [`Replica::commit`] writes them, at the end of an input, as one record. *Apply*: [`Replica::apply`] folds a record that was
+//! *Decide*: `take`, `steps` and `execute` apply events as they are decided and collect them.
+//! `commit` writes them, at the end of an input, as one record. *Apply*: [`Replica::apply`] folds a record that was
 //! written before, here or elsewhere. Both lead to the same state; [`Replica::check_equal`] is for tests of that.
 //!
 //! Events are applied before they are written, so a record must not be refused: the owner takes nothing in while the outbox
