@@ -314,7 +314,10 @@ impl Relations {
             OrderEvent::OrderGoMarked { position } => {
                 self.marked(state, id, mark(OrderMark::Go { position: position.clone() }));
             }
-            OrderEvent::OrderCancellationMarkedOnAgent | OrderEvent::OrderSuspensionMarkedOnAgent => {
+            OrderEvent::OrderCancellationMarkedOnAgent
+            | OrderEvent::OrderSuspensionMarkedOnAgent
+            | OrderEvent::OrderGoes
+            | OrderEvent::OrderResumed { .. } => {
                 if let Some(agent) = self.agent_of(state, id) {
                     agent.transit.marks.remove(id);
                 }

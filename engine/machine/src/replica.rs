@@ -21,13 +21,13 @@ use baton_protocol::outbox::Outbox;
 use baton_protocol::record::{Epoch, Offset, Record};
 use baton_protocol::time::Now;
 use baton_workflow::command;
-use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::id::{AgentPath, ControllerId, ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::schedule::TimeZone;
 use baton_workflow::state::State;
-use baton_workflow::step::{Surroundings, next_events};
+use baton_workflow::step::{Surroundings, carry_out, next_events};
 use baton_workflow::time::Timestamp;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -226,6 +226,16 @@ impl Replica {
     pub(crate) fn steps(&mut self, turn: Turn<'_>, orders: impl IntoIterator<Item = OrderId>) {
         let mut events = Vec::new();
         next_events(&mut self.state, turn.around, orders, &mut events);
+        self.note(turn, events);
+    }
+
+    /// Decides what follows from files which have appeared or vanished.
+    pub(crate) fn look_at_files(&mut self, turn: Turn<'_>, files: Vec<(OrderWatchPath, ExternalOrderName)>) {
+        let mut events = Vec::new();
+        for (path, name) in files {
+            let decided = command::file_events(&self.state, turn.around, &path, &name);
+            carry_out(&mut self.state, turn.around, decided, [], &mut events);
+        }
         self.note(turn, events);
     }
 

@@ -13,7 +13,7 @@ pub struct Timing {
     pub agent_silence: Duration,
     /// How long an attempt to dial or to couple may take.
     pub coupling: Duration,
-    /// Pause before dialling again.
+    /// Time between two attempts to couple.
     pub redial: Duration,
     /// After this time without its director, a subagent ends what it runs. Longer than the takeover of a director may take, so
     /// that processes survive that.

@@ -6,6 +6,7 @@
 use super::input::{elements, member, members, show};
 use super::verdict::Difference;
 use baton_workflow::decimal::Decimal;
+use baton_workflow::expression::Expression;
 use baton_workflow::json::{Json as _, Node, NodeKind, print};
 use baton_workflow::problem::Problem;
 use baton_workflow::time::Timestamp;
@@ -51,6 +52,11 @@ pub fn is_matcher(node: &Node) -> bool {
 }
 
 /// A value, or that it is absent, for a person.
+/// Whether the actual text is an expression in our form, and the expected one the same, as somebody wrote it.
+fn is_normal_form(expected: &str, actual: &str) -> bool {
+    Expression::parse(expected).is_ok_and(|expression| expression.to_string() == actual)
+}
+
 fn show_value(value: Option<&Value>) -> String {
     value.map_or_else(|| String::from("(absent)"), print)
 }
@@ -103,7 +109,7 @@ impl Matcher {
             (NodeKind::Null, actual) if is_empty(actual) => Ok(()),
             (NodeKind::Boolean(a), Value::Boolean(b)) if a == b => Ok(()),
             (NodeKind::Number(a), Value::Number(b)) if a == b => Ok(()),
-            (NodeKind::String(a), Value::String(b)) if a == b => Ok(()),
+            (NodeKind::String(a), Value::String(b)) if a == b || is_normal_form(a, b) => Ok(()),
             (NodeKind::String(text), Value::Number(_)) if text.parse().ok() == time_of(actual) => {
                 if time_of(actual).is_some() { Ok(()) } else { Err(differs()) }
             }

@@ -7,7 +7,7 @@ use crate::conformance::workflow::world::{
 };
 use baton_machine::director::DirectorInput;
 use baton_machine::timing::Timing;
-use baton_workflow::id::{AgentPath, ExternalOrderName, LockPath, OrderId, SubagentId};
+use baton_workflow::id::{AgentPath, ExternalOrderName, LockPath, OrderId, OrderWatchPath, SubagentId};
 use baton_workflow::json::Json as _;
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::item::{AgentRef, Item, SubagentItem};
@@ -114,11 +114,11 @@ impl Installation {
     }
 
     /// Tells a director all files of the directories it has begun to watch.
-    fn tell_new_watches(&mut self, known: &BTreeSet<(AgentPath, baton_workflow::id::OrderWatchPath)>) {
+    fn tell_new_watches(&mut self, known: &BTreeMap<(AgentPath, OrderWatchPath), String>) {
         let new: Vec<_> = self
             .nodes
             .watched()
-            .filter(|(key, _)| !known.contains(key))
+            .filter(|(key, directory)| known.get(key) != Some(*directory))
             .map(|(key, directory)| (key.clone(), directory.clone()))
             .collect();
         for ((agent, watch), directory) in new {
@@ -132,6 +132,15 @@ impl Installation {
                 .collect();
             self.nodes.tell_director(&agent, DirectorInput::Directory { watch, names });
         }
+    }
+
+    /// Lets a moment pass which no wall clock shows: those who lost a link dial again.
+    fn pass_redial(&mut self) {
+        // Whether they come to rest is asked again after the step.
+        let _ = self.nodes.settle();
+        let now = self.nodes.now().timestamp;
+        self.nodes.set_clock(now, Timing::PATIENT.redial);
+        self.nodes.wake_all();
     }
 
     fn view(notice_id: &NoticeId, place: &NoticePlace) -> NoticeView {
@@ -179,7 +188,7 @@ impl World for Installation {
 
     fn settle(&mut self) -> Checked<()> {
         loop {
-            let known = self.nodes.watched().map(|(key, _)| key.clone()).collect();
+            let known = self.nodes.watched().map(|(key, directory)| (key.clone(), directory.clone())).collect();
             self.nodes.settle()?;
             self.tell_new_watches(&known);
             let is_busy = self.processes.serve(&mut self.nodes)?;
@@ -221,6 +230,7 @@ impl World for Installation {
     fn restart_controller(&mut self) {
         self.nodes.crash(&Place::Controller);
         self.nodes.start_controller();
+        self.pass_redial();
     }
 
     fn restart_agent(&mut self, agent_path: &AgentPath) -> bool {
@@ -236,6 +246,7 @@ impl World for Installation {
             self.nodes.start_subagent(id);
         }
         self.nodes.start_director(&agent.path, &agent.subagents[0]);
+        self.pass_redial();
         true
     }
 

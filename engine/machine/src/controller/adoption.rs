@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
+use baton_workflow::command::file_of;
 use baton_workflow::id::{AgentPath, OrderId};
 use baton_workflow::model::event::{AgentEvent, Event, NodeEvent, SubagentEvent};
 use baton_workflow::model::operation::ItemEvent;
@@ -70,11 +71,15 @@ impl Controller {
             return self.give_up(turn, path, &reason, out);
         }
         let mut returned: Vec<OrderId> = Vec::new();
+        let mut files = Vec::new();
         for stamped in events {
             let event_id = stamped.event_id;
             let Some(event) = translated(path, stamped.event) else { continue };
             if let Event::Order(id, OrderEvent::OrderDetached) = &event {
                 returned.push(id.clone());
+            }
+            if let Event::OrderWatch(..) = &event {
+                files.extend(file_of(self.replica.state(), &event));
             }
             if let Err(problem) = self.replica.try_take(turn, stamped.timestamp, event) {
                 // What came before is adopted; this event will be met again, and says again what is wrong.
@@ -85,6 +90,7 @@ impl Controller {
         }
         self.observed(turn, path, until);
         self.replica.steps(turn, returned);
+        self.replica.look_at_files(turn, files);
         if let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) {
             let (link, session) = (session.link, session.number);
             self.say(turn, link, &ToAgent::Adopted { session, until });

@@ -16,10 +16,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
+use baton_protocol::time::Instant;
 use baton_workflow::id::{AgentPath, OrderId, WorkflowId};
 use baton_workflow::model::event::{AgentEvent, Event};
 use baton_workflow::model::key::ItemKey;
 use baton_workflow::problem::Problem;
+use core::time::Duration;
 
 /// Most commands in one message.
 const MESSAGE_COMMANDS: usize = 1_000;
@@ -63,6 +65,7 @@ enum Phase {
 pub(super) struct Session {
     pub(super) link: LinkId,
     pub(super) number: u64,
+    since: Instant,
     /// Number of the last message with commands.
     messages: u64,
     /// Where the agent's journal ended when it coupled.
@@ -134,7 +137,7 @@ impl Controller {
             agent.needs.clear();
             agent.addresses = addresses;
             if is_new {
-                self.arm(turn, &path, AgentReason::Redial, core::time::Duration::ZERO);
+                self.arm(turn, &path, AgentReason::Redial, Duration::ZERO);
             }
         }
     }
@@ -226,9 +229,11 @@ impl Controller {
         if let Some(link) = agent.link() {
             self.links.remove(&link);
         }
+        // Who was here for a while is dialled at once; who comes and goes must wait.
+        let lasted = agent.session().map_or(Duration::ZERO, |session| turn.now.instant.since(session.since));
         agent.phase = Phase::Waiting;
         self.disarm(path);
-        self.arm(turn, path, AgentReason::Redial, self.config.timing.redial);
+        self.arm(turn, path, AgentReason::Redial, self.config.timing.redial.saturating_sub(lasted));
         let known = self.replica.relations().agents.get(path).and_then(|agent| agent.problem.as_ref());
         if known != Some(&problem) {
             self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentCouplingFailed { problem }));
@@ -270,6 +275,7 @@ impl Controller {
             agent.phase = Phase::Coupled(Session {
                 link,
                 number,
+                since: turn.now.instant,
                 messages: 0,
                 end,
                 orders: BTreeSet::new(),
@@ -309,7 +315,7 @@ impl Controller {
         }
     }
 
-    fn arm(&mut self, turn: Turn<'_>, path: &AgentPath, reason: AgentReason, after: core::time::Duration) {
+    fn arm(&mut self, turn: Turn<'_>, path: &AgentPath, reason: AgentReason, after: Duration) {
         self.deadlines.set(Reason::Agent(path.clone(), reason), turn.now.instant + after);
     }
 

@@ -69,7 +69,10 @@ impl Controller {
         }
 
         let Some(transit) = self.replica.relations().transit(path).cloned() else { return };
-        for (key, cause) in &transit.items {
+        // Subagents serve in turn as they have come.
+        let mut items: Vec<(&u64, &ItemKey)> = transit.items.iter().map(|(key, cause)| (cause, key)).collect();
+        items.sort_unstable();
+        for (cause, key) in items {
             self.tell_item(path, key, EventId(*cause));
         }
         for (id, cause) in &transit.detaching {

@@ -19,6 +19,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
+use baton_protocol::time::Instant;
 use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::event::{Event, SubagentEvent};
 use baton_workflow::model::order_event::OrderEvent;
@@ -64,6 +65,7 @@ enum Phase {
 struct Session {
     link: LinkId,
     number: u64,
+    since: Instant,
     /// Number of the last launch or kill.
     messages: u64,
     /// Number of the last report that has arrived.
@@ -252,9 +254,11 @@ impl Director {
         if let Some(link) = subagent.link() {
             self.links.remove(&link);
         }
+        // Who was here for a while is dialled at once; who comes and goes must wait.
+        let lasted = subagent.session().map_or(Duration::ZERO, |session| turn.now.instant.since(session.since));
         subagent.phase = Phase::Waiting;
         self.disarm(id);
-        self.arm(turn, id, SubagentReason::Redial, self.config.timing.redial);
+        self.arm(turn, id, SubagentReason::Redial, self.config.timing.redial.saturating_sub(lasted));
         let known = self.replica.relations().subagents.get(id).and_then(|subagent| subagent.problem());
         if known != Some(&problem) {
             self.subagent_event(turn, id, SubagentEvent::SubagentCouplingFailed { problem });
@@ -280,7 +284,9 @@ impl Director {
         let number = match message {
             FromSubagent::Coupled { session, run_id, acknowledged, environment, attempts } => {
                 if let Some(link) = self.accept_coupled(turn, id, session, environment, out) {
-                    let session = Session { link, number: session, messages: 0, received: acknowledged, heard: 0 };
+                    let since = turn.now.instant;
+                    let session =
+                        Session { link, number: session, since, messages: 0, received: acknowledged, heard: 0 };
                     self.subagent_coupled(turn, id, session, run_id, attempts);
                 }
                 return;

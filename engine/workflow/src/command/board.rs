@@ -39,6 +39,10 @@ pub(super) fn post(
         _ => {}
     }
     state.check_plan_for_notice(&notice_id.plan_id)?;
+    let end_of_life = match (end_of_life, board) {
+        (None, Some(Item::GlobalBoard(board))) => end_of_new_notice(board, around)?,
+        (end_of_life, _) => end_of_life,
+    };
     let (events, wakes) = Notices::decide_post(notice_id, end_of_life, around.now);
     let orders = if wakes { state.notices().expecting(notice_id).cloned().collect() } else { Vec::new() };
     Ok(Decision { events, orders })
@@ -46,6 +50,11 @@ pub(super) fn post(
 
 pub(super) fn delete(state: &State, notice_id: &NoticeId) -> Checked<Decision> {
     Ok(Decision { events: Vec::from([state.notices().decide_delete(notice_id)?]), orders: Vec::new() })
+}
+
+/// How long a notice of no order lives.
+fn end_of_new_notice(board: &GlobalBoard, around: Surroundings<'_>) -> Checked<Option<Timestamp>> {
+    end_of_life(&board.end_of_life.eval(&NowScope { now: around.now, zone: around.zone })?)
 }
 
 fn unknown_board(path: &BoardPath) -> Problem {
@@ -99,7 +108,7 @@ pub(super) fn plannable_to_global(
         return Err(Problem::new(format!("Board:{} is not a PlannableBoard", board.path)));
     };
     let make = make.restrict("makeNoticeKey", 2, 2)?;
-    let end_of_life = end_of_life(&board.end_of_life.eval(&NowScope { now: around.now, zone: around.zone })?)?;
+    let end_of_life = end_of_new_notice(board, around)?;
     let destination = |notice_id: &NoticeId| {
         let PlanId::Of(_, plan_key) = &notice_id.plan_id else {
             return Err(Problem::new(format!("{notice_id} belongs to no plan")));
@@ -129,11 +138,10 @@ fn change(
 ) -> Checked<Decision> {
     let plan_of = |id: &crate::id::OrderId| state.order(id).map(|order| order.plan_id.clone());
     let moved = state.notices().decide_move(path, concerns, destination, &plan_of)?;
-    let mut events = Vec::new();
+    let mut events = Vec::from([Event::Item(ItemEvent::UnsignedSimpleItemChanged { item })]);
+    events.extend(moved.events);
     for id in &moved.expecting {
         events.push(Event::Order(id.clone(), OrderEvent::OrderStateReset));
     }
-    events.extend(moved.events);
-    events.push(Event::Item(ItemEvent::UnsignedSimpleItemChanged { item }));
     Ok(Decision { events, orders: moved.expecting })
 }

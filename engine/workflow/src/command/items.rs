@@ -27,6 +27,10 @@ struct Transaction {
     version_id: Option<VersionId>,
     /// New and changed items; workflows in their new version.
     put: BTreeMap<ItemKey, Item>,
+    /// The keys of `put` (and maybe others) in the order of the operations, in which subagents take turns later.
+    sequence: Vec<ItemKey>,
+    /// The workflows of `put`, when those which change nothing are dropped.
+    changed_workflows: BTreeSet<WorkflowPath>,
     /// Deleted items without versions.
     deleted: BTreeSet<ItemKey>,
     /// Removed workflows.
@@ -101,7 +105,7 @@ impl Transaction {
                     ))),
                     item => {
                         check_change(state, item)?;
-                        self.put.insert(item.key(), item.clone());
+                        self.put(item.key(), item.clone());
                         Ok(())
                     }
                 }
@@ -137,8 +141,19 @@ impl Transaction {
             }
             _ => {}
         }
-        self.put.insert(ItemKey::WorkflowVersion(workflow.id()), Item::Workflow(workflow));
+        self.put(ItemKey::WorkflowVersion(workflow.id()), Item::Workflow(workflow));
         Ok(())
+    }
+
+    fn put(&mut self, key: ItemKey, item: Item) {
+        if self.put.insert(key.clone(), item).is_none() {
+            self.sequence.push(key);
+        }
+    }
+
+    /// New and changed items in the order of the operations.
+    fn in_sequence(&self) -> impl Iterator<Item = &Item> {
+        self.sequence.iter().filter_map(|key| self.put.get(key))
     }
 
     /// Forgets changes which change nothing.
@@ -148,12 +163,17 @@ impl Transaction {
             item => state.items().get(&item.key()).is_none_or(|known| known.with_revision(None) != *item),
         });
         self.removed.retain(|path| state.items().current_flow(path).is_some());
+        let workflow_path = |key: &ItemKey| match key {
+            ItemKey::WorkflowVersion(id) => Some(id.path.clone()),
+            _ => None,
+        };
+        self.changed_workflows = self.put.keys().filter_map(workflow_path).collect();
     }
 
     /// The current version of a workflow after the transaction.
     fn has_workflow(&self, state: &State, path: &WorkflowPath) -> bool {
-        let is_put = self.put.keys().any(|key| matches!(key, ItemKey::WorkflowVersion(id) if id.path == *path));
-        is_put || (state.items().current_flow(path).is_some() && !self.removed.contains(path))
+        self.changed_workflows.contains(path)
+            || (state.items().current_flow(path).is_some() && !self.removed.contains(path))
     }
 
     fn has(&self, state: &State, key: &ItemKey) -> bool {
@@ -217,8 +237,7 @@ impl Transaction {
         }
         match referencing {
             ItemKey::WorkflowVersion(id) => {
-                let is_replaced = self.removed.contains(&id.path)
-                    || self.put.keys().any(|key| matches!(key, ItemKey::WorkflowVersion(new) if new.path == id.path));
+                let is_replaced = self.removed.contains(&id.path) || self.changed_workflows.contains(&id.path);
                 let is_current = state.items().current_flow(&id.path).is_some_and(|flow| flow.id() == id);
                 // A replaced version lives on while it has orders.
                 (!is_replaced && is_current) || state.has_orders(id)
@@ -230,7 +249,7 @@ impl Transaction {
     fn decide(&self, state: &State) -> Decision {
         let mut decision = Decision::default();
         let events = &mut decision.events;
-        for item in self.put.values().filter(|item| !matches!(item, Item::Workflow(_))) {
+        for item in self.in_sequence().filter(|item| !matches!(item, Item::Workflow(_))) {
             let key = item.key();
             let known = state.items().get(&key);
             let revision = known.as_ref().and_then(Item::revision).map_or(0, |revision| revision + 1);
@@ -246,7 +265,7 @@ impl Transaction {
         {
             events.push(Event::Item(ItemEvent::VersionAdded { version_id: version_id.clone() }));
         }
-        for item in self.put.values() {
+        for item in self.in_sequence() {
             let Item::Workflow(workflow) = item else { continue };
             let item = item.clone();
             let old = state.items().current_flow(&workflow.path);

@@ -3,20 +3,27 @@
 use super::Flow;
 use crate::id::BoardPath;
 use crate::model::instruction::Instruction;
-use crate::position::BranchPath;
+use crate::position::{BranchPath, Position};
 
 impl Flow {
-    /// Whether an order which fails in this block is stopped instead: what the innermost Options around says which says
-    /// something. Looks across fork branches.
+    /// Whether an order which fails at this position is stopped instead: what the innermost Options at or around it says
+    /// which says something. Looks across fork branches. At an Options instruction itself the order fails when it cannot
+    /// enter the block.
     #[must_use]
-    pub fn stops_on_failure(&self, block: &BranchPath) -> bool {
+    pub fn stops_on_failure(&self, position: &Position) -> bool {
         let mut stops = false;
-        let found = self.descend(block, |_, statement, _| {
-            if let Instruction::Options { stop_on_failure: Some(says), .. } = &statement.instruction {
+        let mut look = |instruction: &Instruction| {
+            if let Instruction::Options { stop_on_failure: Some(says), .. } = instruction {
                 stops = *says;
             }
-        });
-        found.is_some() && stops
+        };
+        let Some(block) = self.descend(&position.block, |_, statement, _| look(&statement.instruction)) else {
+            return false;
+        };
+        if let Some(statement) = block.statement(position.nr) {
+            look(&statement.instruction);
+        }
+        stops
     }
 
     /// The boards to which a PostNotices directly in this block posts, in order: what an order of the block announces.

@@ -5,9 +5,11 @@ use super::block::map_blocks;
 use crate::model::instruction::Instruction;
 use crate::model::order::{Order, OrderState};
 use crate::model::workflow::Block;
+use crate::position::{BranchPath, Position};
 use crate::problem::{Checked, Problem};
 use alloc::format;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// How an order is transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +38,14 @@ impl Flow {
                 attached.agent_path()
             )));
         }
-        if !self.is_same_around(new, order) {
-            return Err(self.changed(new, order, "an instruction around"));
+        if let Some((around, instruction)) = self.first_change_around(new, order) {
+            let name = instruction.type_name();
+            return Err(not_transferable(order, format_args!("surrounding {name} instruction at position {around}")));
         }
         match order.state {
             OrderState::Processing { .. } | OrderState::Forked { .. } if instruction != new_instruction => {
-                Err(self.changed(new, order, "the instruction at"))
+                let name = instruction.type_name();
+                Err(not_transferable(order, format_args!("{name} instruction at position {position}")))
             }
             OrderState::WaitingForLock
             | OrderState::WaitingForAdmission { .. }
@@ -57,23 +61,23 @@ impl Flow {
         }
     }
 
-    /// Whether all instructions around the order are the same, apart from their blocks.
-    fn is_same_around(&self, new: &Self, order: &Order) -> bool {
+    /// The outermost instruction around the order which is not the same in the new version, apart from its blocks.
+    fn first_change_around<'a>(&'a self, new: &'a Self, order: &Order) -> Option<(Position, &'a Instruction)> {
         let block = &order.workflow_position.position.block;
-        let around = |flow: &Self| {
-            let mut instructions: Vec<Instruction> = Vec::new();
-            flow.descend(block, |_, statement, _| instructions.push(core(&statement.instruction)));
+        let around = |flow: &'a Self| {
+            let mut instructions: Vec<&'a Instruction> = Vec::new();
+            flow.descend(block, |_, statement, _| instructions.push(&statement.instruction));
             instructions
         };
-        around(self) == around(new)
+        let (old, new) = (around(self), around(new));
+        let depth = (0..old.len()).find(|&i| new.get(i).is_none_or(|new| core(new) != core(old[i])))?;
+        let segment = block.0.get(depth)?;
+        Some((BranchPath(block.0[..depth].to_vec()).position(segment.nr), old[depth]))
     }
+}
 
-    fn changed(&self, new: &Self, order: &Order, what: &str) -> Problem {
-        Problem::new(format!(
-            "Order:{} cannot be transferred from Workflow:{} to Workflow:{}: {what} {} has changed",
-            order.id, self.id, new.id, order.workflow_position.position
-        ))
-    }
+fn not_transferable(order: &Order, what: fmt::Arguments<'_>) -> Problem {
+    Problem::new(format!("Order:{} is not transferable because the {what} has changed", order.id))
 }
 
 /// The instruction without the contents of its blocks.

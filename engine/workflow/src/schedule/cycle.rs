@@ -19,9 +19,9 @@ crate::json_struct! {
         /// No cycle starts from here on: the end of the order day.
         end: Timestamp => "end";
         /// Number of the scheme of the next cycle; −1 before the first one.
-        scheme_index: i64 => "schemeIndex", shown 0;
+        scheme_index: i64 => "schemeIndex", default 0;
         /// Number of the period within the scheme; −1 before the first one.
-        period_index: i64 => "periodIndex", shown 0;
+        period_index: i64 => "periodIndex", default 0;
         /// Number of the next cycle, counted from 1 in each period; 0 before the first one.
         index: i64 => "index", shown 0;
         /// When the next cycle starts; [`Timestamp::EPOCH`] means at once.

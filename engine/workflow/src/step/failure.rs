@@ -15,7 +15,7 @@ impl OrderStep<'_> {
         if let Some(outcome) = outcome {
             self.emit(OrderEvent::OrderOutcomeAdded { outcome })?;
         }
-        if self.flow.stops_on_failure(&self.position().block) {
+        if self.flow.stops_on_failure(self.position()) {
             if self.at_controller_or_detach()? {
                 return self.emit(OrderEvent::OrderStopped);
             }

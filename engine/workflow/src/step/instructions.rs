@@ -205,6 +205,9 @@ impl OrderStep<'_> {
 
     fn say(&mut self, what: &Expression) -> Checked<()> {
         let value = self.evaluate_pure(what)?;
+        if !self.start()? {
+            return Ok(());
+        }
         self.emit(OrderEvent::OrderSaid { value })?;
         let next = self.position().next();
         self.move_to(next, None)

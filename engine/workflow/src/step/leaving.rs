@@ -68,10 +68,13 @@ impl OrderStep<'_> {
         self.emit(OrderEvent::OrderMoved { to: end, reason: None })
     }
 
-    /// Leaves the Cycle around.
+    /// Leaves the Cycle around; ends the order if that is not in its inner block.
     pub(super) fn break_cycle(&mut self) -> Checked<()> {
         let mut block = self.position().block.clone();
         loop {
+            if block == self.order.inner_block {
+                return self.finish(None);
+            }
             match block.parent() {
                 Some((_, BranchId::Cycle(_))) => break,
                 Some((parent, branch)) if !branch.is_fork() => block = parent.block,

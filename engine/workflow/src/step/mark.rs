@@ -115,6 +115,10 @@ impl OrderStep<'_> {
     /// Suspends the order if its state allows it now.
     pub(super) fn try_suspend(&mut self, mode: &Suspension) -> Checked<bool> {
         let resets = mode.reset_state && self.order.is_resettable();
+        if self.order.is_resettable() && self.order.is_detachable() && !self.at_controller() {
+            // It keeps waiting at the controller, and is suspended there when it has waited.
+            return self.at_controller_or_detach().map(|_| true);
+        }
         if !resets && !self.order.is_suspendible_now() {
             return Ok(false);
         }

@@ -34,6 +34,10 @@ impl OrderStep<'_> {
                 (Some((last, None)), None) => *last = to,
                 _ => moves.push((to, reason)),
             }
+            if matches!(moves.last(), Some((_, Some(MoveReason::SkippedDueToWorkflowPathControl)))) {
+                // What follows is looked at when the skip is recorded.
+                break;
+            }
             match self.next_move() {
                 Ok(further) => next = further,
                 Err(problem) => {

@@ -183,8 +183,12 @@ impl OrderStep<'_> {
         let flow = self.flow.clone();
         let instruction = flow.checked_instruction(cycle)?;
         let branch = self.position().block.0.last().map(|segment| segment.branch.clone());
-        let cycle_state =
-            *branch.as_ref().map_or_else(|| Err(Problem::new("The order is in no Cycle")), BranchId::cycle_state)?;
+        let cycle_state = match &branch {
+            // An order placed into the block without a state of the cycle goes through it once.
+            Some(BranchId::Cycle(None)) => return self.emit(OrderEvent::OrderCycleFinished { cycle_state: None }),
+            Some(branch) => *branch.cycle_state()?,
+            None => return Err(Problem::new("The order is in no Cycle")),
+        };
         let now = self.around.now;
         let next = self.with_calculator(instruction, |calculator, _| calculator.next_cycle_state(&cycle_state, now))?;
         self.emit(OrderEvent::OrderCycleFinished { cycle_state: next })

@@ -163,7 +163,7 @@ fn order_value(view: &OrderView) -> Value {
         ("workflowId", order.workflow_position.workflow_id.write()),
         ("started", order.is_started().write()),
         ("suspended", order.is_suspended.write()),
-        ("failed", order.state.is_failed().write()),
+        ("failed", (order.has_failed() || order.state.is_failed()).write()),
         ("mark", order.mark.write()),
         ("arguments", order.arguments.write()),
         ("namedValues", view.named_values.write()),
