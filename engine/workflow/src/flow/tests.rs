@@ -131,10 +131,13 @@ fn jobs_are_found_from_the_inside_out() {
 #[test]
 fn options_and_tries_are_found_around() {
     let flow = nested();
-    assert!(flow.stops_on_failure(&at("2/fork:0/options:0")));
-    assert!(!flow.stops_on_failure(&at("2/fork:0/options:0/options:0")));
-    assert!(flow.stops_on_failure(&at("2/fork:0/options:1/options:0")));
-    assert!(!flow.stops_on_failure(&at("2/fork:0")));
+    assert!(flow.stops_on_failure(&at("2/fork:0/options:9")));
+    assert!(!flow.stops_on_failure(&at("2/fork:0/options:0/options:9")));
+    assert!(flow.stops_on_failure(&at("2/fork:0/options:1/options:9")));
+    assert!(!flow.stops_on_failure(&at("2/fork:9")));
+    // An order at an Options instruction fails as in its block.
+    assert!(!flow.stops_on_failure(&at("2/fork:0/options:0")));
+    assert!(flow.stops_on_failure(&at("2/fork:0")));
     let (position, rule) = flow.try_around(&at("0/try+1:0/lock:0").block).unwrap();
     assert_eq!(position, at("0"));
     assert_eq!([1, 2, 3].map(|n| rule.retry_delay(n)), [1, 20, 20].map(Duration::from_secs));

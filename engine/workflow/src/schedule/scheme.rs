@@ -228,7 +228,7 @@ mod tests {
         let scheme = AdmissionTimeScheme::unrestricted(vec![wrong(0), AdmissionPeriod::all_day(), wrong(60)]);
         assert_eq!(
             scheme.check().unwrap_err().to_string(),
-            "Duration must be positive: DailyPeriod(00:00, 0s)\n & Duration must be positive: DailyPeriod(00:01, 0s)"
+            "Duration must be positive: DailyPeriod(00:00, 0s);\nDuration must be positive: DailyPeriod(00:01, 0s)"
         );
         assert!(AdmissionTimeScheme::default().check().is_ok());
     }
