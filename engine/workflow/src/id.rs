@@ -78,7 +78,10 @@ macro_rules! text_id {
         impl Json for $name {
             fn read(doc: &Doc<'_>) -> Option<Self> {
                 match Self::checked(doc.string()?) {
-                    Ok(id) => Some(id),
+                    Ok(id) => {
+                        doc.mention($label, &id.0);
+                        Some(id)
+                    }
                     Err(problem) => doc.fail(problem),
                 }
             }

@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod command;
 pub mod decimal;
+pub mod document;
 pub mod expression;
 pub mod flow;
 pub mod id;

@@ -19,6 +19,9 @@ pub struct Problem {
     /// Of a combination: its parts. Then `message` joins theirs. Not recorded: see [`Problem::recorded`].
     #[serde(skip)]
     pub parts: Vec<Self>,
+    /// Of a text which could not be read: the character, from 1, where it failed. Not recorded.
+    #[serde(skip)]
+    pub position: Option<u32>,
 }
 
 impl Problem {
@@ -37,14 +40,15 @@ impl Problem {
             code: Cow::Borrowed(code),
             arguments: arguments.into_iter().map(|(n, v)| (Cow::Borrowed(n), v)).collect(),
             message: message.into(),
-            parts: Vec::new(),
+            ..Self::default()
         }
     }
 
-    /// As it is kept in records: without parts.
+    /// As it is kept in records: without parts and position.
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.parts.clear();
+        self.position = None;
         self
     }
 

@@ -32,7 +32,11 @@ impl Doc<'_> {
             None if known.len() <= 12 => format!("; known are: {}", known.join(", ")),
             None => String::new(),
         };
-        self.fail(Problem::new(format!("unknown TYPE '{found}'{hint}")))
+        let problem = Problem::new(format!("unknown TYPE '{found}'{hint}"));
+        match self.node.get("TYPE") {
+            Some(node) => self.member("TYPE", node).fail(problem),
+            None => self.fail(problem),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Json for Problem {
                 (Cow::Owned(name.to_string()), text)
             })
             .collect();
-        Some(Self { code: Cow::Owned(code), arguments, message, parts: Vec::new() })
+        Some(Self { code: Cow::Owned(code), arguments, message, ..Self::default() })
     }
 
     fn write(&self) -> Value {

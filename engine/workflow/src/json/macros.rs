@@ -15,7 +15,8 @@
 //! }
 //! ```
 //! A member without default is required; `default` means omitted in JSON when equal to the default; `shown` means always
-//! written. `| "name"` is an older name, read only. All fields are public. After the type, `check path;` names a function `fn(&Self) -> Checked<()>` that validates what was read. `rewrite path;` after that names a function
+//! written. `| "name"` is an older name, read only. All fields are public. After the type, `check path;` names a function `fn(&Self) -> Checked<()>` that validates what was read;
+//! `inspect path;` names a function `fn(&Self, &Doc) -> Option<()>` which reports what is wrong in its parts. `rewrite path;` after that names a function
 //! `fn(&Node) -> Option<Node>` that turns an older form into the present one before it is read.
 //!
 //! `json_union!` declares an enum whose variants are told apart by the member `TYPE`:
@@ -35,6 +36,7 @@ macro_rules! json_struct {
             )*
         }
         $(check $check:path ;)?
+        $(inspect $inspect:path ;)?
         $(rewrite $rewrite:path ;)?
     ) => {
         $(#[doc = $doc])*
@@ -63,6 +65,7 @@ macro_rules! json_struct {
                         return doc.fail(problem);
                     }
                 )?
+                $( $inspect(&value, doc)?; )?
                 Some(value)
             }
 

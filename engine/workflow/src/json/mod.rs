@@ -14,12 +14,14 @@ mod node;
 mod parse;
 mod print;
 mod read;
+mod report;
 pub mod schema;
 
 pub use node::{Node, NodeKind, Place};
-pub use parse::parse;
+pub use parse::{parse, parse_findings};
 pub use print::{print, print_pretty};
-pub use read::{Doc, Finding, ObjectDoc, Report};
+pub use read::{Doc, ObjectDoc, Step};
+pub use report::{Finding, Mention, Report, Severity};
 
 use crate::problem::{Checked, Problem};
 use crate::value::Value;
@@ -31,7 +33,9 @@ pub mod limit {
     pub const DEPTH: usize = 100;
     /// Largest text of a document, bytes.
     pub const TEXT: usize = 32 * 1024 * 1024;
-    /// Most findings reported of one document; further ones are only counted.
+    /// Most values (lists, objects, texts, …) of a document, so that its tree takes not more than some 100 MiB.
+    pub const NODES: usize = 1_000_000;
+    /// Most findings of one severity reported of one document; further ones are only counted.
     pub const FINDINGS: usize = 100;
 }
 

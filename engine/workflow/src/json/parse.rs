@@ -4,32 +4,46 @@
 
 use super::limit;
 use super::node::{Node, NodeKind, Place};
+use super::report::{Finding, Severity};
 use crate::problem::{Checked, Problem};
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// Parses one JSON document.
 ///
 /// # Errors
 /// Says line and column, what was found and what was expected.
 pub fn parse(text: &str) -> Checked<Node> {
+    parse_findings(text).map_err(|findings| {
+        let problems = findings.into_iter().map(|finding| Problem::new(finding.to_string()));
+        Problem::combine(problems).unwrap_or_else(|| Problem::new("Document is not readable"))
+    })
+}
+
+/// Parses one JSON document.
+///
+/// # Errors
+/// Members given twice, and the first mistake of the syntax, each with its place.
+pub fn parse_findings(text: &str) -> Result<Node, Vec<Finding>> {
     if text.len() > limit::TEXT {
-        return Err(Problem::new(format!(
-            "The document has {} bytes; at most {} are accepted",
-            text.len(),
-            limit::TEXT
-        )));
+        let message = format!("the document has {} bytes; at most {} are accepted", text.len(), limit::TEXT);
+        return Err(vec![Finding::new(Severity::Error, Place::default(), "", message)]);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parser = Parser { text, at: 0, line: 1, line_start: 0 };
-    parser.skip_space();
-    let node = parser.value(0)?;
-    parser.skip_space();
-    if parser.at < text.len() {
-        return Err(parser.expected("end of the document"));
+    let mut parser =
+        Parser { text, at: 0, line: 1, line_start: 0, counted: Cell::new((0, 1)), nodes: 0, findings: Vec::new() };
+    let node = parser.document();
+    let mut findings = parser.findings;
+    match node {
+        Ok(node) if findings.is_empty() => return Ok(node),
+        Ok(_) => {}
+        Err(finding) => findings.push(*finding),
     }
-    Ok(node)
+    Err(findings)
 }
 
 struct Parser<'a> {
@@ -37,25 +51,52 @@ struct Parser<'a> {
     at: usize,
     line: u32,
     line_start: usize,
+    /// A byte of the current line with its column, so that long lines are not counted again for each place.
+    counted: Cell<(usize, usize)>,
+    nodes: usize,
+    /// Mistakes after which parsing goes on.
+    findings: Vec<Finding>,
 }
 
+/// A value, or the mistake after which nothing more can be read.
+type Parsed<T> = Result<T, Box<Finding>>;
+
 impl Parser<'_> {
+    fn document(&mut self) -> Parsed<Node> {
+        self.skip_space();
+        let node = self.value(0)?;
+        self.skip_space();
+        if self.at < self.text.len() {
+            return Err(self.expected("end of the document"));
+        }
+        Ok(node)
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     fn place(&self) -> Place {
-        let column = self.text[self.line_start..self.at].chars().count() + 1;
+        let (mut byte, mut column) = self.counted.get();
+        if byte < self.line_start || byte > self.at {
+            (byte, column) = (self.line_start, 1);
+        }
+        column += self.text[byte..self.at].chars().count();
+        self.counted.set((self.at, column));
         Place { line: self.line, column: u32::try_from(column).unwrap_or(u32::MAX) }
     }
 
-    fn expected(&self, what: &str) -> Problem {
+    fn failure(&self, message: impl Into<String>) -> Box<Finding> {
+        Box::new(Finding::new(Severity::Error, self.place(), "", message))
+    }
+
+    fn expected(&self, what: &str) -> Box<Finding> {
         let found = match self.text[self.at..].chars().next() {
             None => String::from("the end of the text"),
             Some(c) if c.is_control() => format!("character U+{:04X}", u32::from(c)),
             Some(c) => format!("'{c}'"),
         };
-        Problem::new(format!("{}: expected {what}, found {found}", self.place()))
+        self.failure(format!("expected {what}, found {found}"))
     }
 
     fn skip_space(&mut self) {
@@ -72,9 +113,13 @@ impl Parser<'_> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Checked<Node> {
+    fn value(&mut self, depth: usize) -> Parsed<Node> {
         if depth > limit::DEPTH {
-            return Err(Problem::new(format!("{}: nested more than {} levels deep", self.place(), limit::DEPTH)));
+            return Err(self.failure(format!("nested more than {} levels deep", limit::DEPTH)));
+        }
+        self.nodes += 1;
+        if self.nodes > limit::NODES {
+            return Err(self.failure(format!("the document has more than {} values", limit::NODES)));
         }
         let place = self.place();
         let kind = match self.peek() {
@@ -87,7 +132,7 @@ impl Parser<'_> {
         Ok(Node { kind, place })
     }
 
-    fn word(&mut self) -> Checked<NodeKind> {
+    fn word(&mut self) -> Parsed<NodeKind> {
         for (word, kind) in
             [("true", NodeKind::Boolean(true)), ("false", NodeKind::Boolean(false)), ("null", NodeKind::Null)]
         {
@@ -99,7 +144,7 @@ impl Parser<'_> {
         Err(self.expected("a JSON value"))
     }
 
-    fn list(&mut self, depth: usize) -> Checked<NodeKind> {
+    fn list(&mut self, depth: usize) -> Parsed<NodeKind> {
         self.at += 1;
         let mut nodes = Vec::new();
         self.skip_space();
@@ -122,7 +167,7 @@ impl Parser<'_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Checked<NodeKind> {
+    fn object(&mut self, depth: usize) -> Parsed<NodeKind> {
         self.at += 1;
         let mut members = Vec::new();
         self.skip_space();
@@ -139,7 +184,11 @@ impl Parser<'_> {
             }
             let name: alloc::sync::Arc<str> = self.string()?.into();
             if !names.insert(name.clone()) {
-                return Err(Problem::new(format!("{place}: member '{name}' is given twice")));
+                let message = format!("member '{name}' is given twice");
+                self.findings.push(Finding::new(Severity::Error, place, "", message));
+                if self.findings.len() >= limit::FINDINGS {
+                    return Err(self.failure("there are more mistakes, but the rest is not read"));
+                }
             }
             self.skip_space();
             if self.peek() != Some(b':') {
@@ -160,7 +209,7 @@ impl Parser<'_> {
         }
     }
 
-    fn number(&mut self) -> Checked<NodeKind> {
+    fn number(&mut self) -> Parsed<NodeKind> {
         let bytes = self.text.as_bytes();
         let start = self.at;
         let digits = |mut at: usize| {
@@ -200,12 +249,12 @@ impl Parser<'_> {
             Ok(number) => Ok(NodeKind::Number(number)),
             Err(error) => {
                 self.at = start;
-                Err(Problem::new(format!("{}: {error}", self.place())))
+                Err(self.failure(format!("{error}")))
             }
         }
     }
 
-    fn string(&mut self) -> Checked<String> {
+    fn string(&mut self) -> Parsed<String> {
         self.at += 1;
         let mut string = String::new();
         loop {
@@ -228,7 +277,7 @@ impl Parser<'_> {
         }
     }
 
-    fn escape(&mut self) -> Checked<char> {
+    fn escape(&mut self) -> Parsed<char> {
         self.at += 1;
         let escaped = self.peek();
         let c = match escaped {
@@ -250,7 +299,7 @@ impl Parser<'_> {
         Ok(c)
     }
 
-    fn unicode(&mut self) -> Checked<char> {
+    fn unicode(&mut self) -> Parsed<char> {
         let first = self.hex()?;
         if !(0xd800..0xe000).contains(&first) {
             return char::from_u32(first).ok_or_else(|| self.expected("a Unicode character"));
@@ -263,10 +312,10 @@ impl Parser<'_> {
                 return char::from_u32(code).ok_or_else(|| self.expected("a Unicode character"));
             }
         }
-        Err(Problem::new(format!("{}: half of a surrogate pair", self.place())))
+        Err(self.failure("half of a surrogate pair"))
     }
 
-    fn hex(&mut self) -> Checked<u32> {
+    fn hex(&mut self) -> Parsed<u32> {
         let digits = self.text.get(self.at..self.at + 4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
         match digits.and_then(|d| u32::from_str_radix(d, 16).ok()) {
             Some(code) => {
@@ -282,7 +331,6 @@ impl Parser<'_> {
 mod tests {
     use super::*;
     use crate::json::print;
-    use alloc::string::ToString as _;
 
     #[test]
     fn reads_what_it_prints() {
@@ -305,6 +353,26 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), message, "{text}");
         }
+    }
+
+    #[test]
+    fn finds_all_repeated_members() {
+        let findings = parse_findings("{\"a\":1,\"a\":{\"b\":2,\n\"b\":3},x").unwrap_err();
+        let shown: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "line 1 column 8: member 'a' is given twice",
+                "line 2 column 1: member 'b' is given twice",
+                "line 2 column 8: expected a member name in double quotes, found 'x'",
+            ]
+        );
+    }
+
+    #[test]
+    fn refuses_too_many_values() {
+        let text = format!("[{}0]", "0,".repeat(limit::NODES));
+        assert!(parse(&text).unwrap_err().message.ends_with("the document has more than 1000000 values"));
     }
 
     #[test]

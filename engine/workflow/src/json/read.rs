@@ -1,75 +1,13 @@
 //! Reading types from nodes, with a report of everything that is wrong.
 
-use super::{Json, Node, NodeKind, Place, limit};
+use super::report::{Finding, Report, Severity};
+use super::{Json, Node, NodeKind, Place};
 use crate::problem::Problem;
 use alloc::format;
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::fmt;
-
-/// Something wrong, or doubtful, at a place of a document.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// Where in the text.
-    pub place: Place,
-    /// Where in the document, like `instructions[2].job.executable`. Empty at its top.
-    pub path: String,
-    /// What was found and what would be right.
-    pub message: String,
-    /// The code and arguments, if the problem has any.
-    pub problem: Problem,
-    /// Whether the document may be used nevertheless.
-    pub is_warning: bool,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.place != Place::default() {
-            write!(f, "{}: ", self.place)?;
-        }
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
-        f.write_str(&self.message)
-    }
-}
-
-/// Collects the findings of one document.
-#[derive(Debug, Default)]
-pub struct Report {
-    findings: RefCell<Vec<Finding>>,
-    omitted: RefCell<usize>,
-}
-
-impl Report {
-    fn add(&self, finding: Finding) {
-        let mut findings = self.findings.borrow_mut();
-        if findings.len() < limit::FINDINGS {
-            findings.push(finding);
-        } else {
-            *self.omitted.borrow_mut() += usize::from(!finding.is_warning);
-        }
-    }
-
-    /// All findings so far, in the order of their discovery.
-    #[must_use]
-    pub fn findings(&self) -> Vec<Finding> {
-        self.findings.borrow().clone()
-    }
-
-    /// The errors among the findings as one problem.
-    #[must_use]
-    pub fn into_problem(self) -> Option<Problem> {
-        let omitted = self.omitted.into_inner();
-        let more = (omitted > 0).then(|| Problem::new(format!("… and {omitted} more problems")));
-        let errors = self.findings.into_inner().into_iter().filter(|f| !f.is_warning).map(|finding| {
-            let message = finding.to_string();
-            Problem { message, ..finding.problem }
-        });
-        Problem::combine(errors.chain(more))
-    }
-}
 
 /// A part of a document that is being read. Knows its path for the report.
 #[derive(Clone, Copy, Debug)]
@@ -81,10 +19,14 @@ pub struct Doc<'a> {
     report: &'a Report,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Step<'a> {
+/// A step from a part of a document to a part of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// No step: the whole document.
     Root,
+    /// To a member of an object.
     Member(&'a str),
+    /// To an element of a list, from 0.
     Element(usize),
 }
 
@@ -149,13 +91,38 @@ impl<'a> Doc<'a> {
 
     /// Reports a problem here. Returns `None`, for the reader to return.
     pub fn fail<T>(&self, problem: impl Into<Problem>) -> Option<T> {
-        self.add(problem.into(), false)
+        self.add(problem.into(), Severity::Error)
+    }
+
+    /// Does something with the part which is these steps below. A step which this document does not have (because an
+    /// older form has less of them) is skipped.
+    pub fn below(&self, steps: &[Step<'_>], then: &mut dyn FnMut(&Doc<'_>)) {
+        match steps {
+            [] => then(self),
+            [step, rest @ ..] => match (*step, &self.node.kind) {
+                (Step::Member(name), NodeKind::Object(members)) => {
+                    match members.iter().find(|(n, _, _)| **n == *name) {
+                        Some((_, _, node)) => self.member(name, node).below(rest, then),
+                        None => self.below(rest, then),
+                    }
+                }
+                (Step::Element(i), NodeKind::List(nodes)) if i < nodes.len() => {
+                    self.element(i, &nodes[i]).below(rest, then);
+                }
+                _ => self.below(rest, then),
+            },
+        }
+    }
+
+    /// Notes that a name of something is mentioned here.
+    pub fn mention(&self, kind: &'static str, name: &Arc<str>) {
+        self.report.mention(kind, name, || (self.node.place, self.path()));
     }
 
     /// Reports that something else was expected here.
     pub fn expected<T>(&self, what: &str) -> Option<T> {
         let found = match &self.node.kind {
-            NodeKind::String(text) if text.chars().count() <= 40 => format!("\"{text}\""),
+            NodeKind::String(text) if text.len() <= 40 => format!("\"{text}\""),
             NodeKind::Number(number) => number.to_string(),
             NodeKind::Boolean(b) => b.to_string(),
             NodeKind::String(_) | NodeKind::Null | NodeKind::List(_) | NodeKind::Object(_) => {
@@ -167,12 +134,23 @@ impl<'a> Doc<'a> {
 
     /// Reports something doubtful that does not prevent the use of the document.
     pub fn warn(&self, message: String) {
-        let _: Option<()> = self.add(Problem::new(message), true);
+        let _: Option<()> = self.add(Problem::new(message), Severity::Warning);
     }
 
-    fn add<T>(&self, problem: Problem, is_warning: bool) -> Option<T> {
-        let message = problem.message.clone();
-        self.report.add(Finding { place: self.node.place, path: self.path(), message, problem, is_warning });
+    fn add<T>(&self, problem: Problem, severity: Severity) -> Option<T> {
+        if !problem.parts.is_empty() {
+            for part in problem.parts {
+                let _: Option<()> = self.add(part, severity);
+            }
+            return None;
+        }
+        self.report.add(severity, || Finding {
+            place: self.node.place,
+            path: self.path(),
+            message: problem.message.clone(),
+            problem,
+            severity,
+        });
         None
     }
 
@@ -232,7 +210,7 @@ const GENERAL: &[&str] = &["TYPE", "label", "position", "sourcePos", "title", "d
 #[derive(Debug)]
 pub struct ObjectDoc<'a> {
     doc: &'a Doc<'a>,
-    members: &'a [(alloc::sync::Arc<str>, Place, Node)],
+    members: &'a [(Arc<str>, Place, Node)],
     known: RefCell<Vec<&'static str>>,
 }
 
@@ -276,6 +254,9 @@ impl ObjectDoc<'_> {
 
     /// Warns of members which nobody asked for. They are ignored, but may be typing errors.
     pub fn warn_of_unknown(&self) {
+        if self.doc.report.is_full(Severity::Warning) {
+            return;
+        }
         let known = self.known.borrow();
         for (name, place, _) in self.members {
             if !GENERAL.contains(&&**name) && !known.iter().any(|k| *k == &**name) {

@@ -1,15 +1,19 @@
 //! Checks of documents beyond the form of their parts.
 
 use super::instruction::{Instruction, Statement};
+use super::job::WorkflowJob;
 use super::workflow::{Block, Workflow};
 use crate::flow::branches;
-use crate::id::{JobName, Label};
+use crate::id::{JobName, Label, SubagentBundleId};
+use crate::json::{Doc, Step, limit};
 use crate::position::{BranchId, BranchPath, Position, Segment};
 use crate::problem::{Checked, Problem};
+use crate::value::Value;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Display;
 
@@ -103,45 +107,70 @@ fn contains_retry(block: &Block) -> bool {
     })
 }
 
-/// Checks a workflow as a whole. Finds all problems.
-///
-/// # Errors
-/// All problems combined.
-pub(super) fn workflow(workflow: &Workflow) -> Checked<()> {
+/// Checks a workflow as a whole, and reports each problem at the instruction which has it.
+pub(super) fn workflow(workflow: &Workflow, doc: &Doc<'_>) -> Option<()> {
     let mut check = WorkflowCheck {
+        doc,
         at: BranchPath::default(),
+        steps: Vec::new(),
         jobs: Vec::new(),
         labels: BTreeMap::new(),
-        has_cycle: false,
-        problems: Vec::new(),
+        first_cycle: None,
+        is_right: true,
     };
-    let jobs: Vec<&JobName> = workflow.jobs.keys().collect();
-    for job in workflow.jobs.values() {
-        check.job(job);
-    }
-    check.jobs.push(jobs);
+    check.jobs(&workflow.jobs);
+    check.jobs.push(&workflow.jobs);
     check.block(&workflow.instructions, Surroundings::default());
-    for (label, positions) in check.labels {
-        if let Some(problem) = duplicate_label(label, &positions) {
-            check.problems.push(problem);
-        }
-    }
+    check.duplicate_labels();
     // What a Cycle needs is only worth saying when it stands right.
-    if check.problems.is_empty() && check.has_cycle && workflow.calendar_path.is_none() {
-        check.problems.push(Problem::new("Cycle instruction requires calendarPath"));
+    if check.is_right
+        && workflow.calendar_path.is_none()
+        && let Some(cycle) = check.first_cycle.take()
+    {
+        check.fail_at(&cycle, &Problem::new("Cycle instruction requires calendarPath"));
     }
-    Problem::combine(check.problems).map_or(Ok(()), Err)
+    check.is_right.then_some(())
 }
 
-fn duplicate_label(label: &Label, positions: &[Position]) -> Option<Problem> {
-    let [first, second, ..] = positions else { return None };
-    let shown = positions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    Some(Problem::new(if first.block == second.block {
-        format!("Duplicate labels in one block: '{label}' at positions {shown}")
-    } else {
-        format!("Label '{label}' is duplicated at positions {shown}")
-    }))
+/// Where a block stands within its instruction in documents.
+fn steps_to(branch: &BranchId, instruction: &Instruction) -> Vec<Step<'static>> {
+    match branch {
+        BranchId::Then(i) => {
+            vec![Step::Member("ifThens"), Step::Element(*i as usize - 1), Step::Member("then")]
+        }
+        BranchId::Fork(id) => {
+            let Instruction::Fork { branches, .. } = instruction else { return Vec::new() };
+            let i = branches.iter().position(|b| b.id == *id).unwrap_or_default();
+            vec![Step::Member("branches"), Step::Element(i), Step::Member("workflow")]
+        }
+        BranchId::Else => vec![Step::Member("else")],
+        BranchId::Try(_) => vec![Step::Member("try")],
+        BranchId::Catch(_) => vec![Step::Member("catch")],
+        BranchId::ForkList => vec![Step::Member("workflow")],
+        BranchId::Lock => vec![Step::Member("lockedWorkflow")],
+        BranchId::Cycle(_) => vec![Step::Member("cycleWorkflow")],
+        BranchId::ConsumeNotices | BranchId::StickySubagent => vec![Step::Member("subworkflow")],
+        BranchId::Options | BranchId::AdmissionTime => vec![Step::Member("block")],
+        BranchId::Other(_) => Vec::new(),
+    }
 }
+
+/// Whether an order never goes on to the next instruction, not even when it is resumed.
+fn never_continues(instruction: &Instruction) -> bool {
+    matches!(
+        instruction,
+        Instruction::Retry
+            | Instruction::Break
+            | Instruction::Fail { .. }
+            | Instruction::Finish { .. }
+            | Instruction::ExplicitEnd
+            | Instruction::ImplicitEnd
+    )
+}
+
+/// How deep a block may stand in a document, in lists and objects. An older form of a workflow may nest less than the
+/// present one, in which it is recorded and must be readable again; the rest is for the content of the block.
+const MAX_BLOCK_DEPTH: usize = limit::DEPTH - 15;
 
 #[derive(Clone, Copy, Default)]
 struct Surroundings {
@@ -149,52 +178,67 @@ struct Surroundings {
     in_cycle: bool,
 }
 
+type Jobs = BTreeMap<JobName, Arc<WorkflowJob>>;
+
 struct WorkflowCheck<'a> {
+    doc: &'a Doc<'a>,
     /// The block being checked.
     at: BranchPath,
-    /// Names of the known jobs, outermost block first.
-    jobs: Vec<Vec<&'a JobName>>,
-    labels: BTreeMap<&'a Label, Vec<Position>>,
-    has_cycle: bool,
-    problems: Vec<Problem>,
+    /// The same block, in the document.
+    steps: Vec<Step<'static>>,
+    /// The known jobs, outermost block first.
+    jobs: Vec<&'a Jobs>,
+    labels: BTreeMap<&'a Label, Vec<(Position, Vec<Step<'static>>)>>,
+    first_cycle: Option<Vec<Step<'static>>>,
+    is_right: bool,
 }
 
 impl<'a> WorkflowCheck<'a> {
     /// Recursion is bounded by the nesting limit of documents.
     fn block(&mut self, statements: &'a [Statement], around: Surroundings) {
+        self.steps.push(Step::Member("instructions"));
+        if self.steps.len() > MAX_BLOCK_DEPTH {
+            self.fail("blocks are nested too deep; move some of the instructions to another workflow");
+            self.steps.pop();
+            return;
+        }
+        let mut is_reachable = true;
         for (nr, statement) in (0..).zip(statements) {
+            self.steps.push(Step::Element(nr as usize));
             if let Some(label) = &statement.label {
-                self.labels.entry(label).or_default().push(self.at.position(nr));
+                self.labels.entry(label).or_default().push((self.at.position(nr), self.steps.clone()));
+                // An order can be started or resumed at a label.
+                is_reachable = true;
+            }
+            if !is_reachable {
+                let message = format!("unreachable: the instruction before ({}) never goes on", nr - 1);
+                self.doc.below(&self.steps, &mut |doc| doc.warn(message.clone()));
             }
             self.instruction(nr, &statement.instruction, around);
+            is_reachable = !never_continues(&statement.instruction);
+            self.steps.pop();
         }
-    }
-
-    fn nested(&mut self, nr: u32, branch: BranchId, block: &'a Block, around: Surroundings) {
-        self.at.0.push(Segment { nr, branch });
-        self.jobs.push(block.jobs.keys().collect());
-        for job in block.jobs.values() {
-            self.job(job);
-        }
-        self.block(&block.instructions, around);
-        self.jobs.pop();
-        self.at.0.pop();
+        self.steps.pop();
     }
 
     fn instruction(&mut self, nr: u32, instruction: &'a Instruction, around: Surroundings) {
         match instruction {
-            Instruction::ExecuteNamed { job_name, .. } if !self.jobs.iter().any(|jobs| jobs.contains(&job_name)) => {
-                self.problems.push(Problem::new(format!("Unknown job name '{job_name}'")));
+            Instruction::ExecuteNamed { job_name, .. } if !self.jobs.iter().any(|jobs| jobs.contains_key(job_name)) => {
+                self.fail(format!("Unknown job name '{job_name}'"));
             }
-            Instruction::ExecuteAnonymous { job, .. } => self.job(job),
+            Instruction::ExecuteAnonymous { job, .. } => {
+                self.steps.push(Step::Member("job"));
+                self.job(job);
+                self.steps.pop();
+            }
             Instruction::Retry if !around.in_catch => {
-                self.problems.push(Problem::new("Statement 'retry' is only allowed in a catch block"));
+                self.fail("Statement 'retry' is only allowed in a catch block");
             }
             Instruction::Break if !around.in_cycle => {
                 let at = self.at.position(nr);
-                self.problems.push(Problem::new(format!("Break instruction at {at} without Cycle")));
+                self.fail(format!("Break instruction at {at} without Cycle"));
             }
-            Instruction::Cycle { .. } => self.has_cycle = true,
+            Instruction::Cycle { .. } if self.first_cycle.is_none() => self.first_cycle = Some(self.steps.clone()),
             _ => {}
         }
         for (branch, block) in branches(instruction) {
@@ -205,24 +249,72 @@ impl<'a> WorkflowCheck<'a> {
                 BranchId::Cycle(_) => Surroundings { in_catch: false, in_cycle: true },
                 _ => Surroundings { in_catch: false, ..around },
             };
-            self.nested(nr, branch, block, inner);
+            let depth = self.steps.len();
+            self.steps.extend(steps_to(&branch, instruction));
+            self.at.0.push(Segment { nr, branch });
+            self.jobs(&block.jobs);
+            self.jobs.push(&block.jobs);
+            self.block(&block.instructions, inner);
+            self.jobs.pop();
+            self.at.0.pop();
+            self.steps.truncate(depth);
         }
     }
 
-    fn job(&mut self, job: &super::job::WorkflowJob) {
-        use crate::value::Value;
-        let Some(constant) = job.subagent_bundle_id_expr.as_ref().and_then(|e| e.as_constant()) else {
-            return;
-        };
-        match &constant {
-            Value::String(name) if name.is_empty() => {}
-            Value::String(name) => {
-                if let Err(problem) = crate::id::SubagentBundleId::checked(name) {
-                    self.problems.push(problem);
-                }
+    fn jobs(&mut self, jobs: &Jobs) {
+        for (name, job) in jobs {
+            if let Some(problem) = bundle_problem(job) {
+                self.is_right = false;
+                let steps = [&*self.steps, &[Step::Member("jobs")]].concat();
+                self.doc.below(&steps, &mut |doc| {
+                    doc.below(&[Step::Member(name.as_str()), Step::Member("subagentBundleIdExpr")], &mut |doc| {
+                        let _: Option<()> = doc.fail(problem.clone());
+                    });
+                });
             }
-            _ => self.problems.push(Problem::new("subagentBundleIdExpr must give a name (a string)")),
         }
+    }
+
+    fn job(&mut self, job: &WorkflowJob) {
+        if let Some(problem) = bundle_problem(job) {
+            self.steps.push(Step::Member("subagentBundleIdExpr"));
+            self.fail_at(&self.steps.clone(), &problem);
+            self.steps.pop();
+        }
+    }
+
+    fn duplicate_labels(&mut self) {
+        for (label, places) in core::mem::take(&mut self.labels) {
+            let [(first, _), (second, steps), ..] = places.as_slice() else { continue };
+            let shown = places.iter().map(|(position, _)| position.to_string()).collect::<Vec<_>>().join(", ");
+            let message = if first.block == second.block {
+                format!("Duplicate labels in one block: '{label}' at positions {shown}")
+            } else {
+                format!("Label '{label}' is duplicated at positions {shown}")
+            };
+            let steps = [steps, &[Step::Member("label")][..]].concat();
+            self.fail_at(&steps, &Problem::new(message));
+        }
+    }
+
+    fn fail(&mut self, message: impl Into<String>) {
+        let problem = Problem::new(message);
+        self.fail_at(&self.steps.clone(), &problem);
+    }
+
+    fn fail_at(&mut self, steps: &[Step<'_>], problem: &Problem) {
+        self.is_right = false;
+        self.doc.below(steps, &mut |doc| {
+            let _: Option<()> = doc.fail(problem.clone());
+        });
+    }
+}
+
+fn bundle_problem(job: &WorkflowJob) -> Option<Problem> {
+    match job.subagent_bundle_id_expr.as_ref()?.as_constant()? {
+        Value::String(name) if name.is_empty() => None,
+        Value::String(name) => SubagentBundleId::checked(&name).err(),
+        _ => Some(Problem::new("subagentBundleIdExpr must give a name (a string)")),
     }
 }
 
@@ -238,7 +330,7 @@ mod tests {
         let workflow = format!(r#"{{"path": "W", "instructions": [{instructions}]}}"#);
         match from_text::<Workflow>(&workflow) {
             Ok(_) => String::new(),
-            Err(problem) => problem.message.split_once(": ").unwrap().1.into(),
+            Err(problem) => problem.message.splitn(3, ": ").last().unwrap().into(),
         }
     }
 

@@ -36,7 +36,29 @@ macro_rules! source_text {
     )*};
 }
 
-source_text!(ExprFunction, BoardExpression, CommandLine);
+source_text!(ExprFunction, CommandLine);
+
+impl Json for BoardExpression {
+    fn read(doc: &Doc<'_>) -> Option<Self> {
+        match Self::parse(doc.string()?) {
+            Ok(parsed) => {
+                for board in parsed.boards() {
+                    doc.mention("BoardPath", &board);
+                }
+                Some(parsed)
+            }
+            Err(problem) => doc.fail(problem),
+        }
+    }
+
+    fn write(&self) -> Value {
+        Value::from(&*self.to_string())
+    }
+
+    fn schema(_: &mut Schemas) -> Value {
+        schema::of_type("string")
+    }
+}
 
 impl Json for Expression {
     /// Constants may be written as JSON booleans and numbers.
@@ -61,7 +83,12 @@ impl Json for Expression {
 /// Parses an expression of a document.
 pub(super) fn parsed(doc: &Doc<'_>, text: &str) -> Option<Expression> {
     match Expression::parse(text) {
-        Ok(parsed) => Some(parsed),
+        Ok(parsed) => {
+            for path in parsed.job_resource_paths() {
+                doc.mention("JobResourcePath", &path);
+            }
+            Some(parsed)
+        }
         Err(problem) => doc.fail(problem),
     }
 }

@@ -19,3 +19,5 @@ pub mod plan;
 pub mod preparation;
 pub mod watch;
 pub mod workflow;
+
+pub(crate) use legacy::quoted;

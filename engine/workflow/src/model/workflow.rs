@@ -48,7 +48,7 @@ crate::json_struct! {
         /// Number of the change, given by the controller.
         item_revision: Option<u32> => "itemRevision", default None;
     }
-    check check_workflow;
+    inspect super::check::workflow;
     rewrite super::legacy::block;
 }
 
@@ -59,10 +59,6 @@ impl Workflow {
         let version_id = self.version_id.clone().unwrap_or_else(|| VersionId::new("⊥"));
         WorkflowId { path: self.path.clone(), version_id }
     }
-}
-
-fn check_workflow(workflow: &Workflow) -> crate::problem::Checked<()> {
-    super::check::workflow(workflow)
 }
 
 /// The end which a block has when none is written.

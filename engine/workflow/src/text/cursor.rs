@@ -93,12 +93,13 @@ impl<'a> Cursor<'a> {
         let shown_before = &before[start..];
         let shown_after: String = self.rest().chars().take(EXCERPT).collect();
         let place = if self.text.contains('\n') { format!(" (line {line}, column {column})") } else { String::new() };
-        Problem::new(format!(
-            "Parsing failed at position {}{place} “{}❓{}”: {why}",
-            before.chars().count() + 1,
+        let position = before.chars().count() + 1;
+        let message = format!(
+            "Parsing failed at position {position}{place} “{}❓{}”: {why}",
             visible(shown_before),
             visible(shown_after.as_str()),
-        ))
+        );
+        Problem { position: u32::try_from(position).ok(), ..Problem::new(message) }
     }
 }
 
