@@ -44,11 +44,12 @@ impl Problem {
         }
     }
 
-    /// As it is kept in records: without parts and position.
+    /// As it is kept in records: without parts and position, the arguments by name.
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.parts.clear();
         self.position = None;
+        self.arguments.sort();
         self
     }
 

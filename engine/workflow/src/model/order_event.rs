@@ -311,8 +311,8 @@ crate::json_union! {
         };
         /// It said something.
         OrderSaid => "OrderSaid" {
-            /// What.
-            value: Value => "value";
+            /// What; it may be missing.
+            value: Value => "value", default Value::Missing;
         };
         /// It is at its end.
         OrderFinished => "OrderFinished" {
