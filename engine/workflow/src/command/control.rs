@@ -84,7 +84,10 @@ pub(super) fn control_workflow(
     }
     let is_new = known.is_none();
     control.item_revision = Some(control.item_revision.map_or(0, |revision| revision + 1));
-    Ok(changed(state, is_new, Item::WorkflowControl(Arc::new(control))))
+    let mut decision = changed(state, is_new, Item::WorkflowControl(Arc::new(control)));
+    // Those which wait at a new breakpoint are suspended.
+    decision.orders.extend(state.orders_of(id).cloned());
+    Ok(decision)
 }
 
 /// The events of a new or changed item, which is handed again to the agents that have it or need it.
