@@ -64,14 +64,8 @@ fn add(
 ) -> Checked<Vec<Event>> {
     let flow = state.current_flow(&order.workflow_path)?;
     state.check_plan_for_command(&order.plan_id)?;
-    flow.check_block(&order.inner_block)?;
-    let start_position = match &order.start_position {
-        Some(start) => Some(reachable(flow, &order.inner_block, start, &order.id.0, true)?),
-        None => None,
-    };
-    for stop in &order.stop_positions {
-        reachable(flow, &order.inner_block, stop, &order.id.0, false)?;
-    }
+    let start_position =
+        check_places(flow, &order.id.0, &order.inner_block, order.start_position.as_ref(), &order.stop_positions)?;
     let find = |path: &str| job_resource(state, path);
     let scope = FreshOrderScope::new(
         &order.id.0,
@@ -99,6 +93,21 @@ fn add(
     let mut events = Vec::from([Event::Order(id.clone(), added)]);
     events.extend(state.announcements(id, flow, &order.plan_id, &order.inner_block));
     Ok(events)
+}
+
+/// Checks where an order is to live, to start and to stop. The position where it starts, if that is said.
+pub(crate) fn check_places(
+    flow: &Flow,
+    id: &OrderId,
+    inner_block: &BranchPath,
+    start: Option<&PositionOrLabel>,
+    stops: &[PositionOrLabel],
+) -> Checked<Option<Position>> {
+    flow.check_block(inner_block)?;
+    for stop in stops {
+        reachable(flow, inner_block, stop, id, false)?;
+    }
+    start.map(|start| reachable(flow, inner_block, start, id, true)).transpose()
 }
 
 /// A start or stop position, which must be in the inner block and reachable from its start.

@@ -12,6 +12,7 @@ mod orders;
 mod plan;
 mod transfer;
 
+pub(crate) use add_order::check_places;
 pub use add_order::{add_external_order, add_order};
 pub use files::{file_events, file_of};
 pub use items::{after_detaching, delete_outdated};

@@ -55,6 +55,9 @@ impl OrderStep<'_> {
             }
         }
         let children = self.children(instruction)?;
+        for child in &children {
+            OrderId::checked(child.order_id.as_str())?;
+        }
         if agent_path.is_none() && !self.is_at_right_place(&children)? {
             return Ok(());
         }

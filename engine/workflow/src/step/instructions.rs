@@ -1,7 +1,9 @@
 //! Executing the instruction at an order's position. Those which wait, fork or deal with notices are in files of their own.
 
 use super::order_step::OrderStep;
+use crate::command::check_places;
 use crate::expression::Expression;
+use crate::id::OrderId;
 use crate::model::event::Event;
 use crate::model::instruction::{Instruction, LockDemand};
 use crate::model::order::{OrderState, SleepCause};
@@ -272,7 +274,7 @@ impl OrderStep<'_> {
             Some(expression) => crate::state::plan_id_of(&self.evaluate(expression)?)?,
         };
         let added = (|| {
-            let id = crate::id::OrderId::checked(&order_id)?;
+            let id = OrderId::given(&order_id)?;
             if self.state.order(&id).is_some() {
                 return Err(Problem::new(format!("Order:{id} has already been added")));
             }
@@ -284,7 +286,7 @@ impl OrderStep<'_> {
                 .into_iter()
                 .filter(|(_, value)| *value != Value::Missing)
                 .collect();
-            let start_position = start_position.as_ref().map(|position| target.resolve(position)).transpose()?;
+            let start_position = check_places(&target, &id, inner_block, start_position.as_ref(), stop_positions)?;
             Ok((id, arguments, start_position))
         })();
         let (id, arguments, start_position) = match added {

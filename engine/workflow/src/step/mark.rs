@@ -138,8 +138,12 @@ impl OrderStep<'_> {
     /// `CannotResumeOrder`, `UnreachableOrderPosition`, unknown positions.
     pub fn resume(mut self, resumption: &Resumption) -> Checked<Vec<Event>> {
         let order = &self.order;
+        let is_reachable = |position: &Position| {
+            self.flow.is_moveable(self.position(), position)
+                && position.block.normalized().starts_with(&order.inner_block.normalized())
+        };
         if let Some(position) = &resumption.position
-            && !self.flow.is_moveable(self.position(), position)
+            && !is_reachable(position)
         {
             return Err(Problem::coded(
                 "UnreachableOrderPosition",

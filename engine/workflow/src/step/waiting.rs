@@ -43,6 +43,11 @@ impl OrderStep<'_> {
         let Instruction::Try { retry_delays, max_tries, .. } = flow.checked_instruction(&try_position)? else {
             return Err(Problem::new("Not in a try or catch block"));
         };
+        if !next_try.normalized().starts_with(&self.order.inner_block.normalized()) {
+            return Err(Problem::new(
+                "The block to be tried again is not in the block to which the order is restricted",
+            ));
+        }
         if !self.start()? {
             return Ok(());
         }
