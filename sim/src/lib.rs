@@ -2,5 +2,6 @@
 
 pub mod choice;
 pub mod conformance;
+pub mod laws;
 pub mod trace;
 pub mod world;
