@@ -1,7 +1,7 @@
 //! Takes vectors apart: members, values and times, with a fault that says what is missing.
 
 use super::verdict::Fault;
-use baton_workflow::json::{self, Doc, Json, Node, NodeKind, Place, Report};
+use baton_workflow::json::{self, Doc, Json, Node, NodeKind, Place, Report, Severity};
 use baton_workflow::problem::Problem;
 use baton_workflow::time::{Duration, Timestamp};
 use baton_workflow::value::Value;
@@ -114,7 +114,11 @@ pub fn value_of<T: Json>(node: &Node) -> Result<T, Fault> {
 pub fn decode<T: Json>(node: &Node) -> Result<T, Problem> {
     let report = Report::default();
     let value = T::read(&Doc::root(node, &report));
-    let errors = report.findings().into_iter().filter(|finding| !finding.is_warning).map(|finding| finding.problem);
+    let errors = report
+        .findings()
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.problem);
     match (value, Problem::combine(errors)) {
         (Some(value), None) => Ok(value),
         (_, Some(problem)) => Err(problem),
@@ -127,7 +131,12 @@ pub fn decode<T: Json>(node: &Node) -> Result<T, Problem> {
 pub fn warnings<T: Json>(node: &Node) -> Vec<String> {
     let report = Report::default();
     let _ = T::read(&Doc::root(node, &report));
-    report.findings().into_iter().filter(|finding| finding.is_warning).map(|finding| finding.to_string()).collect()
+    report
+        .findings()
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Warning)
+        .map(|finding| finding.to_string())
+        .collect()
 }
 
 /// A document of a value, as if it had been read.
