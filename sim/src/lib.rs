@@ -3,5 +3,6 @@
 pub mod choice;
 pub mod conformance;
 pub mod laws;
+pub mod storm;
 pub mod trace;
 pub mod world;

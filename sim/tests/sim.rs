@@ -2,4 +2,7 @@
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod storm;

@@ -246,6 +246,25 @@ impl World {
         self.links.retain(|_, (at, _)| at != place);
     }
 
+    /// Loses the link with this number, of those there are now; both ends notice, and nobody is known to be dead.
+    pub fn lose_link(&mut self, number: usize) {
+        let Some((own, (peer, other))) = self.links.iter().nth(number).map(|(own, end)| (*own, end.clone())) else {
+            return;
+        };
+        if let Some((place, _)) = self.links.get(&other).cloned() {
+            self.arrive_link(place, LinkInput::Down { link: own, ending: Ending::Lost });
+        }
+        self.arrive_link(peer, LinkInput::Down { link: other, ending: Ending::Lost });
+        self.links.remove(&own);
+        self.links.remove(&other);
+    }
+
+    /// How many ends of links there are.
+    #[must_use]
+    pub fn link_ends(&self) -> usize {
+        self.links.len()
+    }
+
     /// Whose end of a link this is.
     fn ends_of(&self, link: LinkId) -> Option<(Place, LinkId)> {
         self.links.iter().find(|(_, (_, other))| *other == link).map(|(own, (at, _))| (at.clone(), *own))

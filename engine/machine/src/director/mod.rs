@@ -239,6 +239,14 @@ impl Director {
         for id in &orders {
             self.order_changed(turn, id);
         }
+        // Their time has come while nobody was here.
+        let now = turn.around.now;
+        let overdue = orders.into_iter().filter(|id| {
+            let order = self.replica.state().order(id);
+            order.and_then(|order| order.delayed_until()).is_some_and(|until| until <= now)
+        });
+        let overdue: Vec<OrderId> = overdue.collect();
+        self.replica.steps(turn, overdue);
         self.uncouple_all(turn);
         self.refresh_limit();
         self.refresh_subagents(turn);
