@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{process, run, schema};
+use crate::{check, process, run, schema};
 
 /// Workload automation: runs workflows of jobs.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ struct CommandLine {
 enum Command {
     /// Run a workflow now, and show what happens.
     Run(RunArguments),
+    /// Check documents: tell everything that is wrong, without running anything.
+    Check(CheckArguments),
     /// Print a JSON Schema of workflows and other items, for editors.
     Schema,
     /// Watch over the processes of a `baton` process, and kill them when it ends.
@@ -61,7 +63,7 @@ pub struct RunArguments {
 /// `baton check`
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// The documents; `-` is standard input. They are checked together, as one set of items.
+    /// The documents; `-` is standard input, a folder all JSON and YAML files below it. They are checked together, as one set of items.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How the documents are written. Else the file name tells, and if it does not, the text.
@@ -135,6 +137,7 @@ struct GuardArguments {
 pub fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Run(arguments) => run::main(&arguments),
+        Command::Check(arguments) => check::main(&arguments),
         Command::Schema => schema::main(),
         Command::Guard(GuardArguments { directory }) => process::guard_main(Path::new(&directory)),
     }

@@ -2,7 +2,9 @@
 //!
 //! They are a library so that the daemons, the tests and the benchmarks use the very same code.
 
+pub mod check;
 pub mod cli;
+pub mod documents;
 pub mod driver;
 pub mod host;
 pub mod process;

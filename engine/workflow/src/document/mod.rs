@@ -132,6 +132,11 @@ impl Source<'_> {
     /// The scripts which this text makes known: its IncludeScript objects.
     #[must_use]
     pub fn include_scripts(&self) -> Scripts {
+        let mentions =
+            |text: &str| text.as_bytes().windows(13).any(|bytes| bytes.eq_ignore_ascii_case(b"includescript"));
+        if !mentions(self.name) && !mentions(self.text) {
+            return Scripts::new();
+        }
         self.parse().map(|roots| own_scripts(&roots, self.name)).unwrap_or_default()
     }
 
