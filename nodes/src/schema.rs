@@ -3,15 +3,12 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use baton_workflow::json::schema::Schemas;
-use baton_workflow::json::{Json as _, print_pretty};
-use baton_workflow::model::item::Item;
+use baton_workflow::document;
+use baton_workflow::json::print_pretty;
 
 /// Prints the schema.
 pub fn main() -> ExitCode {
-    let mut schemas = Schemas::default();
-    let root = Item::schema(&mut schemas);
-    let text = print_pretty(&schemas.document("Baton items", root));
+    let text = print_pretty(&document::schema());
     // A reader which closes the pipe early has got what it wanted.
     match writeln!(io::stdout().lock(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,

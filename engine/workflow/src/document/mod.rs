@@ -17,11 +17,13 @@ mod inventory;
 mod kind;
 mod pointing;
 mod references;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
 pub use references::check_set;
+pub use schema::schema;
 
 use crate::json::{Doc, Finding, Json as _, Mention, Node, NodeKind, Place, Report, Severity, limit, parse_findings};
 use crate::model::item::Item;

@@ -38,6 +38,13 @@ impl Schemas {
         Value::object([("$ref", Value::from(&*format!("#/$defs/{name}")))])
     }
 
+    /// Changes each definition, by name.
+    pub fn alter(&mut self, change: impl Fn(&str, Value) -> Value) {
+        for (name, definition) in &mut self.definitions {
+            *definition = definition.take().map(|definition| change(name, definition));
+        }
+    }
+
     /// The complete schema document.
     #[must_use]
     pub fn document(self, title: &str, root: Value) -> Value {

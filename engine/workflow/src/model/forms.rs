@@ -76,7 +76,7 @@ impl Json for Expression {
     }
 
     fn schema(_: &mut Schemas) -> Value {
-        schema::of_type("string")
+        Value::object([("type", Value::list(["string", "number", "boolean"].map(Value::from)))])
     }
 }
 

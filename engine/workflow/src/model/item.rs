@@ -279,11 +279,14 @@ macro_rules! items {
                 schemas.define("Item", |schemas| {
                     let items = [$(
                         Value::object([("allOf", Value::list([
-                            Value::object([("properties", Value::object([
-                                ("TYPE", Value::object([("enum", Value::list(
-                                    [Value::from($type_name) $(, Value::from($alias))*],
-                                ))])),
-                            ]))]),
+                            Value::object([
+                                ("properties", Value::object([
+                                    ("TYPE", Value::object([("enum", Value::list(
+                                        [Value::from($type_name) $(, Value::from($alias))*],
+                                    ))])),
+                                ])),
+                                ("required", Value::list([Value::from("TYPE")])),
+                            ]),
                             $variant::schema(schemas),
                         ]))]),
                     )*];

@@ -129,20 +129,26 @@ impl Json for AdmissionTimeScheme {
             let restricted = schema::object(
                 "Periods, and the months in which they count.",
                 &[],
-                vec![member("periods", periods.clone()), member("restriction", schema::of_type("object"))],
+                vec![
+                    member("periods", "The periods.", periods.clone()),
+                    member("restriction", "The months.", schema::of_type("object")),
+                ],
             );
             let list = Value::object([("type", Value::from("array")), ("items", restricted)]);
             schema::object(
                 "When something is admitted.",
                 &[],
-                vec![member("periods", periods), member("restrictedSchemes", list)],
+                vec![
+                    member("periods", "The periods, in all months.", periods),
+                    member("restrictedSchemes", "Instead of `periods`: periods for some months.", list),
+                ],
             )
         })
     }
 }
 
-fn member(name: &'static str, schema: Value) -> schema::Member {
-    schema::Member { name, aliases: &[], doc: String::new(), schema, required: false }
+fn member(name: &'static str, doc: &str, schema: Value) -> schema::Member {
+    schema::Member { name, aliases: &[], doc: doc.into(), schema, required: false }
 }
 
 impl Json for RestrictedScheme {

@@ -6,7 +6,7 @@ use crate::json::print;
 use alloc::vec::Vec;
 
 /// Controller's form, inventory's form.
-const PAIRS: &[(&str, &str, &str)] = &[
+pub(in crate::document) const PAIRS: &[(&str, &str, &str)] = &[
     (
         "W.workflow",
         r#"{"TYPE": "Workflow", "path": "W", "timeZone": "Etc/UTC", "jobResourcePaths": ["R"],

@@ -2,7 +2,7 @@
 
 mod bad;
 mod bounds;
-mod dialects;
+pub(super) mod dialects;
 mod sets;
 
 use super::{Document, Source, read};
@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// Reads a text of a file of this name.
-fn document(name: &str, text: &str) -> Document {
+pub(super) fn document(name: &str, text: &str) -> Document {
     read(&Source { name, text, ..Source::default() })
 }
 
