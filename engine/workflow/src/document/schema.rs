@@ -9,11 +9,11 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// Object or instruction, the controller's member, the inventory's members which stand for it (with another form, if
-/// `None`).
+/// Object or instruction, the controller's member, the inventory's names of it. A member which the inventory says in
+/// another form, or may leave out, has no other name here.
 type Alias = (&'static str, &'static str, &'static [&'static str]);
 
-/// Members with the same content under another name.
+/// Members which are not required, because the inventory says them otherwise.
 const ALIASES: &[Alias] = &[
     ("WorkflowJob", "agentPath", &["agentName", "agentId"]),
     ("WorkflowJob", "subagentBundleIdExpr", &["subagentClusterIdExpr", "subagentClusterId"]),
@@ -205,19 +205,6 @@ mod tests {
             },
             other => panic!("unknown keyword {other}"),
         })
-    }
-
-    trait Get {
-        fn get(&self, name: &str) -> Option<&Value>;
-    }
-
-    impl Get for Value {
-        fn get(&self, name: &str) -> Option<&Value> {
-            match self {
-                Self::Object(fields) => fields.get(name),
-                _ => None,
-            }
-        }
     }
 
     fn valid(text: &str) -> bool {

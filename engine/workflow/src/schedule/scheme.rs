@@ -7,7 +7,6 @@ use crate::problem::{Checked, Problem};
 use crate::value::Value;
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
