@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 /// Checks the items of several documents together. Each finding comes with the index of its document.
 ///
 /// An item given twice and expressions which need each other are errors, a workflow which is not in the set is a warning,
-/// and so are orders which add each other. Other missing items are told only, for they may exist already.
+/// and so are workflows which add orders to each other, and parameters which need each other. Other missing items are told only, for they may exist already.
 #[must_use]
 pub fn check_set(documents: &[Document]) -> Vec<(usize, Finding)> {
     let mut set = Set { documents, findings: Vec::new() };
@@ -23,6 +23,7 @@ pub fn check_set(documents: &[Document]) -> Vec<(usize, Finding)> {
     set.missing();
     set.adding_circles();
     set.variable_circles();
+    set.parameter_circles();
     set.findings
 }
 
@@ -90,6 +91,20 @@ impl<'a> Set<'a> {
         for (circle, (document, mention)) in circles(&graph) {
             let message = format!("workflows add orders to each other, maybe without end: {circle}");
             self.add(document, Severity::Warning, mention, message);
+        }
+    }
+
+    /// Parameters whose values need each other, unless an order gives one of them.
+    fn parameter_circles(&mut self) {
+        for (document, entry) in self.entries() {
+            let Item::Workflow(workflow) = &entry.item else { continue };
+            let parameters = workflow.order_preparation.iter().flat_map(|preparation| &preparation.parameters);
+            let values = parameters.filter_map(|(name, p)| Some((name, p.fixed.as_ref().or(p.default.as_ref())?)));
+            if let Some(circle) = expression_circle(values) {
+                let message = format!("parameters need each other, unless an order gives one of them: {circle}");
+                let finding = Finding::new(Severity::Warning, entry.place, "orderPreparation.parameters", message);
+                self.findings.push((document, finding));
+            }
         }
     }
 

@@ -60,4 +60,10 @@ fn circles_are_found() {
             "S.yaml: error: line 2 column 16: variables.b: JobResources need each other: R → S → R",
         ]
     );
+    let parameters = "path: W\ninstructions: []\norderPreparation: {parameters: {a: {default: $b}, b: {default: $a}}}";
+    assert_eq!(
+        check(&[("W.yaml", parameters)]),
+        ["W.yaml: warning: line 1 column 1: orderPreparation.parameters: parameters need each other, unless an order \
+          gives one of them: a → b → a"]
+    );
 }
