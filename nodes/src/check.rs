@@ -129,13 +129,13 @@ mod tests {
         assert!(matches!(parse(&json).unwrap().to_value(), Value::List(files) if files.len() == 2), "{json}");
 
         let binary = write("b.json", b"{\"a\":\n \xff}");
-        let (result, text) = checked(&[binary.clone()], false);
+        let (result, text) = checked(std::slice::from_ref(&binary), false);
         assert_eq!(result, Ok(false));
         assert_eq!(text, format!("{}:2:2: error: the document is no text in UTF-8\n", binary.display()));
 
         let huge = write("huge.json", b"");
         fs::File::options().write(true).open(&huge).unwrap().set_len(100 << 20).unwrap();
-        let (result, text) = checked(&[huge.clone()], false);
+        let (result, text) = checked(std::slice::from_ref(&huge), false);
         assert_eq!(result, Ok(false));
         assert_eq!(text, format!("{}: error: the document is longer than {} bytes\n", huge.display(), limit::TEXT));
 
