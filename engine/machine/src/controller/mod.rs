@@ -36,6 +36,7 @@ use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::Problem;
 use baton_workflow::state::State;
+use baton_workflow::time::Timestamp;
 
 /// Most readers that wait at a time.
 pub const MAX_READERS: usize = 10_000;
@@ -254,8 +255,10 @@ impl Controller {
             due.push(order_id);
         }
         self.replica.steps(turn, due.iter().cloned());
-        for order_id in &due {
-            self.set_alarm(order_id);
+        for order_id in due {
+            // An order that does not go on though its time has come waits for something else, and that will wake it.
+            let at = self.waits_until(&order_id).filter(|at| *at > turn.around.now);
+            self.alarms.set(order_id, at);
         }
     }
 
@@ -274,8 +277,12 @@ impl Controller {
 
     /// Wakes the order when it waits for a time of day.
     fn set_alarm(&mut self, id: &OrderId) {
-        let at = self.state().order(id).filter(|order| order.is_detached()).and_then(|order| order.delayed_until());
+        let at = self.waits_until(id);
         self.alarms.set(id.clone(), at);
+    }
+
+    fn waits_until(&self, id: &OrderId) -> Option<Timestamp> {
+        self.state().order(id).filter(|order| order.is_detached()).and_then(|order| order.delayed_until())
     }
 
     fn read(&mut self, reader: ReaderId, after: EventId, out: &mut Outbox<'_, Self>) {
