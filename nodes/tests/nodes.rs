@@ -1,4 +1,5 @@
 //! The integration tests of the nodes: one binary, a module for each part.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod examples;
 mod process;

@@ -1,5 +1,6 @@
 //! What is to be run: the workflow and the items it needs, read from files, and completed with agents.
 
+use crate::documents::{Unreadable, read_all};
 use baton_workflow::expression::Expression;
 use baton_workflow::expression::scope::EmptyScope;
 use baton_workflow::flow::Flow;
@@ -24,13 +25,8 @@ const HERE: &str = "local:";
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     /// A file or folder cannot be read.
-    #[error("cannot read {}: {error}", .path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// A document is not understood.
     #[error("{}: {problem}", .path.display())]
     Document {
@@ -71,28 +67,42 @@ pub(super) struct Items {
 }
 
 impl Items {
-    /// Reads the workflow, and all documents of a folder.
+    /// Reads the workflow, the first one in `file`, with what else is in that file and in a folder.
     ///
     /// # Errors
     /// When there is anything that cannot be used.
     pub(super) fn read(file: &Path, folder: Option<&Path>) -> Result<Self, Unusable> {
-        let item = read_item(file)?;
-        let Item::Workflow(workflow) = &item else {
-            return Err(Unusable::NotAWorkflow { path: file.to_owned(), found: item.type_name() });
-        };
-        let workflow = Arc::clone(workflow);
-        let mut sources = BTreeMap::from([(item.key(), file.to_owned())]);
-        let mut all = vec![item];
-        for path in folder.map(documents).transpose()?.unwrap_or_default() {
-            if is_same(&path, file) {
+        let mut sources: BTreeMap<ItemKey, PathBuf> = BTreeMap::new();
+        let mut all: Vec<Item> = Vec::new();
+        let own = read_all(&[file.to_owned()], None, None)?;
+        let further = folder.map(|folder| read_all(&[folder.to_owned()], None, None)).transpose()?.unwrap_or_default();
+        let count = own.len();
+        for (nr, document) in own.into_iter().chain(further).enumerate() {
+            let path = PathBuf::from(&document.name);
+            if nr >= count && is_same(&path, file) {
                 continue;
             }
-            let item = read_item(&path)?;
-            if let Some(other) = sources.insert(item.key(), path.clone()) {
-                return Err(Unusable::Twice { key: item.key(), path, other });
+            let items = document
+                .into_items()
+                .map_err(|problem| Unusable::Document { path: path.clone(), problem: problem.to_string() })?;
+            if nr < count && !items.iter().any(|item| matches!(item, Item::Workflow(_))) {
+                let found = items.first().map_or("document without items", Item::type_name);
+                return Err(Unusable::NotAWorkflow { path, found });
             }
-            all.push(item);
+            for item in items {
+                if let Some(other) = sources.insert(item.key(), path.clone()) {
+                    return Err(Unusable::Twice { key: item.key(), path, other });
+                }
+                all.push(item);
+            }
         }
+        let first = all.iter().find_map(|item| match item {
+            Item::Workflow(workflow) => Some(Arc::clone(workflow)),
+            _ => None,
+        });
+        let Some(workflow) = first else {
+            return Err(Unusable::NotAWorkflow { path: file.to_owned(), found: "document without items" });
+        };
         let mut items = Self { workflow, all };
         items.complete_agents();
         Ok(items)
@@ -256,37 +266,6 @@ fn unused_id(agent: &AgentPath, used: &BTreeSet<SubagentId>) -> SubagentId {
     let numbered = (1..).map(|n| format!("{name}-{n}"));
     let free = std::iter::once(name.clone()).chain(numbered).find(|name| !used.contains(name.as_str()));
     SubagentId::new(&free.unwrap_or(name))
-}
-
-fn read_item(path: &Path) -> Result<Item, Unusable> {
-    let unreadable = |error| Unusable::Unreadable { path: path.to_owned(), error };
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    from_text(&text).map_err(|problem| Unusable::Document { path: path.to_owned(), problem: problem.to_string() })
-}
-
-/// The documents in a folder and below it, by name.
-fn documents(folder: &Path) -> Result<Vec<PathBuf>, Unusable> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let unreadable = |error| Unusable::Unreadable { path: folder.clone(), error };
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            let path = entry.path();
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if is_hidden {
-                continue;
-            }
-            // Links to folders are not followed: they may lead in circles.
-            if entry.file_type().map_err(unreadable)?.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "json") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {
