@@ -351,11 +351,6 @@ impl State {
     #[must_use]
     pub fn woken_by(&self, event: &Event) -> Vec<OrderId> {
         match event {
-            Event::Order(_, OrderEvent::OrderLocksReleased { lock_paths }) => lock_paths
-                .iter()
-                .filter_map(|path| self.locks.get(path))
-                .flat_map(|lock| lock.queue().cloned().collect::<Vec<_>>())
-                .collect(),
             Event::Order(_, OrderEvent::OrderNoticePosted { notice_id: Some(id), .. }) => {
                 self.notices.expecting(id).cloned().collect()
             }
@@ -369,6 +364,22 @@ impl State {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// The orders which can take the locks that this event has released. To be asked after it has been applied; the others in
+    /// the queues are not looked at.
+    #[must_use]
+    pub fn granted_by(&self, event: &Event) -> Vec<OrderId> {
+        let Event::Order(_, OrderEvent::OrderLocksReleased { lock_paths }) = event else { return Vec::new() };
+        // Who cannot make a step now is looked at when it can.
+        let may_step = |id: &OrderId| {
+            self.order(id).is_some_and(|order| {
+                order.is_detached()
+                    && !order.is_suspended_or_stopped()
+                    && !self.is_workflow_suspended(&order.workflow_position.workflow_id.path)
+            })
+        };
+        self.locks.grantable(lock_paths, &may_step)
     }
 
     /// Applies an event and keeps it.

@@ -125,6 +125,7 @@ fn take(state: &mut State, around: Surroundings<'_>, event: Event, queue: &mut Q
     let left = state.left_by(&event);
     let file = crate::command::file_of(state, &event).filter(|_| matches!(state.side(), Side::Controller(_)));
     state.take(event, events);
+    let granted = events.last().map(|event| state.granted_by(event)).unwrap_or_default();
     if let Some(Event::Order(id, event)) = events.last() {
         if continues(event) {
             queue.push(state, id);
@@ -142,7 +143,7 @@ fn take(state: &mut State, around: Surroundings<'_>, event: Event, queue: &mut Q
             _ => {}
         }
     }
-    for id in &woken {
+    for id in woken.iter().chain(&granted) {
         queue.push(state, id);
     }
     if let Some((plan_id, workflow_id)) = left {
