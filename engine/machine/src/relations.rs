@@ -223,7 +223,12 @@ impl Relations {
             ItemEvent::ItemDeleted { key: ItemKey::Agent(path) } => {
                 self.agents.remove(path);
             }
-            ItemEvent::ItemDeleted { key: ItemKey::Subagent(id) } => self.subagents.delete(id),
+            ItemEvent::ItemDeleted { key: ItemKey::Subagent(id) } => {
+                self.subagents.delete(id);
+                for agent in self.agents.values_mut() {
+                    agent.transit.resets.remove(id);
+                }
+            }
             ItemEvent::ItemDeleted { key: ItemKey::SubagentBundle(id) } => self.subagents.delete_bundle(id),
             ItemEvent::ItemDetachingFromMe { key: ItemKey::Subagent(id) } => self.subagents.set_detaching(id),
             ItemEvent::UnsignedSimpleItemAdded { item }
@@ -291,7 +296,12 @@ impl Relations {
                 }
             }
             OrderEvent::OrderDetached => {
+                // It may come back before it has arrived, when its agent was reset or did not take it.
+                let workflow_id = state.order(id).map(|order| &order.workflow_position.workflow_id);
                 for agent in self.agents.values_mut() {
+                    if let Some(workflow_id) = workflow_id {
+                        agent.transit.attached(workflow_id, id);
+                    }
                     agent.transit.detaching.remove(id);
                     agent.transit.marks.remove(id);
                 }
@@ -326,13 +336,15 @@ impl Relations {
         }
     }
 
-    /// An attached order is marked. The same mark for the second time comes from the agent: it knows.
+    /// An attached order is marked. The same resumption for the second time comes from the agent: it knows. Of the other marks
+    /// it tells in other words, so those are from people, however often.
     fn marked(&mut self, state: &State, id: &OrderId, mark: (u64, OrderMark)) {
         let is_attached =
             state.order(id).is_some_and(|order| matches!(order.attached_state, Some(AttachedState::Attached { .. })));
         let Some(agent) = self.agent_of(state, id).filter(|_| is_attached) else { return };
         let marks = &mut agent.transit.marks;
-        if marks.get(id).is_some_and(|(_, pending)| *pending == mark.1) {
+        let may_be_agents = matches!(mark.1, OrderMark::Resuming { .. });
+        if may_be_agents && marks.get(id).is_some_and(|(_, pending)| *pending == mark.1) {
             marks.remove(id);
         } else {
             marks.insert(id.clone(), mark);

@@ -32,9 +32,10 @@ use baton_protocol::random::Random;
 use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::json::Json as _;
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
-use baton_workflow::problem::Problem;
+use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::state::State;
 use baton_workflow::time::Timestamp;
 
@@ -199,17 +200,38 @@ impl Controller {
             let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
             return out.hint(Act::Reply { caller, reply });
         }
-        let mut answer = match command {
-            Command::ResetAgent { agent_path, force } => self.reset_agent(turn, agent_path, *force, out),
-            Command::ResetSubagent { subagent_id, force } => self.reset_subagent(turn, subagent_id, *force),
-            command => self.replica.execute(turn, command),
-        };
-        if let Ok(Response::AddOrders { event_id }) = &mut answer {
-            *event_id = i64::try_from(self.replica.last_event_id().0).unwrap_or(i64::MAX);
-        }
+        let answer = self.answer(turn, command, out);
         // The answer to a refused command depends on the state too.
         let reply = Reply { answer, event_id: self.replica.last_event_id() };
         self.outgoing.push((Lane::Caller(caller), Outgoing::Reply(reply)));
+    }
+
+    fn answer(&mut self, turn: Turn<'_>, command: &Command, out: &mut Outbox<'_, Self>) -> Checked<Response> {
+        match command {
+            Command::ResetAgent { agent_path, force } => self.reset_agent(turn, agent_path, *force, out),
+            Command::ResetSubagent { subagent_id, force } => self.reset_subagent(turn, subagent_id, *force),
+            Command::AddOrders { .. } => {
+                self.replica.execute(turn, command)?;
+                let event_id = i64::try_from(self.replica.last_event_id().0).unwrap_or(i64::MAX);
+                Ok(Response::AddOrders { event_id })
+            }
+            // Each by itself, since some are decided here.
+            Command::Batch { commands } => {
+                let mut responses = Vec::with_capacity(commands.len());
+                for command in commands {
+                    let answer = match command {
+                        Command::Batch { .. } => Err(Problem::coded("NestedBatch", [], "A Batch cannot be in a Batch")),
+                        command => self.answer(turn, command, out),
+                    };
+                    responses.push(match answer {
+                        Ok(response) => response.write(),
+                        Err(problem) => problem.write(),
+                    });
+                }
+                Ok(Response::Batch { responses })
+            }
+            command => self.replica.execute(turn, command),
+        }
     }
 
     fn on_link(&mut self, turn: Turn<'_>, input: LinkInput, out: &mut Outbox<'_, Self>) {

@@ -63,3 +63,40 @@ fn an_agent_that_lost_its_journal_is_refused_until_it_is_reset() {
     world.run_until("finished", |world| world.order("B").is_some_and(|order| order.state == OrderState::Finished));
     world.check_replay();
 }
+
+#[test]
+fn an_order_on_its_way_to_an_agent_that_is_reset_stays_where_it_is() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("out x"));
+    world.kill(Name::Director);
+    world.add_order("A");
+    world.run_for(std::time::Duration::from_secs(5));
+    world.command(r#"{"TYPE": "ResetAgent", "agentPath": "AGENT"}"#);
+    assert_eq!(world.order("A").map(|order| &order.state), Some(&OrderState::FailedWhileFresh));
+    world.start(Name::Director);
+    world.run_until("coupled again", |world| world.controller().is_coupled_with(&agent()));
+    world.add_order("B");
+    world.run_until("finished", |world| world.order("B").is_some_and(|order| order.state == OrderState::Finished));
+    assert_eq!(world.order("A").map(|order| &order.state), Some(&OrderState::FailedWhileFresh));
+    assert_eq!(world.starts.get(&OrderId::new("A")), None);
+    world.check_replay();
+}
+
+#[test]
+fn resets_in_a_batch_are_carried_out() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("sleep 20000"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    let reply = world.try_command(
+        r#"{"TYPE": "Batch", "commands": [
+            {"TYPE": "ResetAgent", "agentPath": "NOBODY"},
+            {"TYPE": "ResetAgent", "agentPath": "AGENT"},
+            {"TYPE": "ResetSubagent", "subagentId": "NOBODY"}]}"#,
+    );
+    let answer = format!("{:?}", reply.answer);
+    assert!(answer.contains("NOBODY"), "{answer}");
+    assert_eq!(world.order("A").map(|order| &order.state), Some(&OrderState::Failed));
+    world.run_until("coupled again", |world| world.controller().is_coupled_with(&agent()));
+    world.check_replay();
+}
