@@ -397,7 +397,10 @@ impl Director {
             return;
         }
         match state {
-            AttemptState::NotStarted => self.launch_again(turn, &attempt.order_id),
+            AttemptState::NotStarted => {
+                self.launch_again(turn, &attempt.order_id);
+                self.kill_again(turn, &attempt.order_id);
+            }
             AttemptState::Running => self.kill_again(turn, &attempt.order_id),
             AttemptState::Finished => {}
         }
@@ -440,15 +443,16 @@ impl Director {
         out: &mut Outbox<'_, Self>,
     ) {
         let Some(session) = self.subagents.get_mut(id).and_then(SubagentLink::session) else { return };
-        if first > session.received + 1 {
+        let next = session.received.saturating_add(1);
+        if first > next {
             let reason = format!("report {first} follows report {}", session.received);
             return self.give_up_subagent(turn, id, &reason, out);
         }
-        let known = usize::try_from(session.received + 1 - first).unwrap_or(usize::MAX);
+        let known = usize::try_from(next - first).unwrap_or(usize::MAX);
         if reports.len() <= known {
             return;
         }
-        session.received = first + reports.len() as u64 - 1;
+        session.received = first.saturating_add(reports.len() as u64).saturating_sub(1);
         let (link, number, received) = (session.link, session.number, session.received);
         let mut is_worth_a_record = false;
         let mut ended = Vec::new();

@@ -112,3 +112,18 @@ fn a_subagent_that_is_told_to_stop_ends_what_it_has_and_takes_nothing_new() {
     assert_eq!(world.events_of("A").iter().filter(|name| **name == "OrderStdoutWritten").count(), 1);
     world.check_replay();
 }
+
+#[test]
+fn the_time_of_a_process_counts_while_its_launch_is_under_way() {
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""timeout": 5, "subagentBundleIdExpr": "'FIXED'","#, "sleep 300000"));
+    world.silent.insert(Name::First);
+    world.add_order("A");
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.starts.get(&OrderId::new("A")), None, "the launch was lost");
+    world.silent.clear();
+    world.run_until("failed", |world| world.order("A").is_some_and(|order| order.state == OrderState::Failed));
+    let outcome = format!("{:?}", world.order("A").and_then(|order| order.last_outcome()));
+    assert!(outcome.starts_with("Some(TimedOut"), "{outcome}");
+    world.check_replay();
+}
