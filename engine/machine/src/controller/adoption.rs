@@ -41,7 +41,9 @@ impl Controller {
         self.heard(turn, path);
         match message {
             FromAgent::Inventory { orders, is_complete, .. } => {
-                if let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) {
+                // What comes after the last part is that part again.
+                let session = self.agents.get_mut(path).and_then(|agent| agent.session());
+                if let Some(session) = session.filter(|session| !session.is_inventory_complete) {
                     session.orders.extend(orders);
                     session.is_inventory_complete = is_complete;
                 }
@@ -69,6 +71,9 @@ impl Controller {
         if after != adopted {
             let reason = format!("its events follow event {after}, but those after {adopted} are expected");
             return self.give_up(turn, path, &reason, out);
+        }
+        if !core::iter::once(after).chain(events.iter().map(|event| event.event_id)).is_sorted_by(|a, b| a < b) {
+            return self.give_up(turn, path, "the ids of its events do not increase", out);
         }
         let mut returned: Vec<OrderId> = Vec::new();
         let mut files = Vec::new();

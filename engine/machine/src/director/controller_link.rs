@@ -99,6 +99,10 @@ impl Director {
                 }
             }
             ToAgent::Adopted { until, .. } => {
+                if until > current.sent {
+                    let reason = format!("event {until} was adopted, but events until {} only were sent", current.sent);
+                    return self.hang_up_controller(link, &reason, out);
+                }
                 while current.ahead.front().is_some_and(|last| *last <= until) {
                     current.ahead.pop_front();
                 }
