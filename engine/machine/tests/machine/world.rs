@@ -90,6 +90,8 @@ pub(crate) struct World {
     /// How long a disk takes to sync.
     pub(crate) sync_time: Duration,
     syncs: BTreeMap<Name, Instant>,
+    /// Bytes of all messages and records so far.
+    pub(crate) told: usize,
 }
 
 impl World {
@@ -116,6 +118,7 @@ impl World {
             stopped: Vec::new(),
             sync_time: Duration::ZERO,
             syncs: BTreeMap::new(),
+            told: 0,
         };
         for name in [Name::Controller, Name::Director, Name::First, Name::Second] {
             world.start(name);
@@ -421,6 +424,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Append { generation, record } => {
+                    self.told += record.payload.len();
                     if self.controller.append(generation, record) {
                         self.begin_sync(Name::Controller);
                     }
@@ -440,6 +444,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Append { generation, record } => {
+                    self.told += record.payload.len();
                     if self.director.append(generation, record) {
                         self.begin_sync(Name::Director);
                     }
@@ -554,6 +559,7 @@ impl World {
         if self.silent.contains(&name) || self.silent.contains(&other) {
             return;
         }
+        self.told += bytes.len();
         let frame = frame::decode(bytes, 1..=1).expect("a frame");
         if self.doubles {
             self.link_input(other, LinkInput::Received { link, frame: frame.clone() });
