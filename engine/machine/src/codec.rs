@@ -4,6 +4,10 @@
 //! events are only ever appended; whatever else changes the form gets a new version, and all old ones stay readable. The
 //! golden bytes in the tests hold us to that. A message is the payload of one [`frame`], whose head has version and kind.
 //!
+//! A transaction that is too long for one record is cut into pieces, each the payload of a record: a byte that says whether
+//! another piece follows, then some of the bytes. After a crash between them the last piece is missing. Then the others are
+//! void, which is seen by the epoch: whoever writes after a crash does so in another one.
+//!
 //! What can fail: bytes which this program did not write, or a later version did. Lengths are checked against a limit before
 //! memory is taken, and nothing that is decoded here nests: items travel as JSON text, values are flat. So no input, however
 //! hostile, takes more memory than a few times the limit, or overflows the stack.
@@ -15,6 +19,7 @@ use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::frame::{self, Frame, FrameError};
 use baton_protocol::limit;
+use baton_protocol::record::{Offset, Record, RecordId};
 use baton_workflow::model::event::Event;
 use baton_workflow::time::Timestamp;
 use core::fmt;
@@ -24,6 +29,15 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the form of transactions which this program writes.
 const TRANSACTION_VERSION: u8 = 1;
+
+/// Instead of a version: a piece of a transaction, continued in the next record.
+const PIECE: u8 = 128;
+
+/// Instead of a version: the last piece of a transaction.
+const LAST_PIECE: u8 = 129;
+
+/// Longest transaction, in bytes: no journal can hold back more.
+const TRANSACTION: usize = 128 << 20;
 
 /// Version of the form of images which this program writes.
 const IMAGE_VERSION: u8 = 1;
@@ -118,15 +132,93 @@ impl Transaction {
         versioned(TRANSACTION_VERSION, self)
     }
 
-    /// Inverse of [`Self::encode`], of all versions.
+    /// The payloads of its records, in their order: one, if none is longer than `limit` then.
+    #[must_use]
+    pub fn encode_records(&self, limit: usize) -> Vec<Vec<u8>> {
+        let whole = self.encode();
+        if whole.len() <= limit {
+            return Vec::from([whole]);
+        }
+        let mut pieces: Vec<Vec<u8>> = whole
+            .chunks(limit.saturating_sub(1).max(1))
+            .map(|chunk| {
+                let mut piece = Vec::with_capacity(1 + chunk.len());
+                piece.push(PIECE);
+                piece.extend_from_slice(chunk);
+                piece
+            })
+            .collect();
+        if let Some(form) = pieces.last_mut().and_then(|piece| piece.first_mut()) {
+            *form = LAST_PIECE;
+        }
+        pieces
+    }
+
+    /// Inverse of [`Self::encode`], of all versions. Records are read by an [`Assembly`].
     ///
     /// # Errors
     /// When the bytes are not of a transaction, or of a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         match split_version(bytes)? {
-            (TRANSACTION_VERSION, bytes) => decode_whole::<_, { limit::RECORD_PAYLOAD }>("transaction", bytes),
+            (TRANSACTION_VERSION, bytes) => decode_whole::<_, TRANSACTION>("transaction", bytes),
             (found, _) => Err(unknown_version("transaction", found, TRANSACTION_VERSION)),
         }
+    }
+}
+
+/// Puts transactions together from the records of a journal, in their order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assembly {
+    begun: Option<Begun>,
+}
+
+/// A transaction whose last piece is missing.
+#[derive(Clone, Debug, PartialEq)]
+struct Begun {
+    first: Offset,
+    last: RecordId,
+    bytes: Vec<u8>,
+}
+
+/// A whole transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assembled {
+    /// Its first record.
+    pub first: Offset,
+    /// Its length in bytes.
+    pub length: usize,
+    /// The transaction.
+    pub transaction: Transaction,
+}
+
+impl Assembly {
+    /// Takes the next record. Returns the transaction which it completes.
+    ///
+    /// # Errors
+    /// When the record is not understood.
+    pub fn add(&mut self, record: &Record) -> Result<Option<Assembled>, CodecError> {
+        let id = record.id;
+        let begun = self.begun.take();
+        let (form, bytes) = split_version(&record.payload)?;
+        if form != PIECE && form != LAST_PIECE {
+            let transaction = Transaction::decode(&record.payload)?;
+            return Ok(Some(Assembled { first: id.offset, length: record.payload.len(), transaction }));
+        }
+        let is_continued = |begun: &Begun| begun.last.epoch == id.epoch && begun.last.offset.next() == id.offset;
+        let mut begun =
+            begun.filter(is_continued).unwrap_or_else(|| Begun { first: id.offset, last: id, bytes: Vec::new() });
+        if begun.bytes.len() + bytes.len() > TRANSACTION {
+            let reason = String::from("its pieces are too long together");
+            return Err(CodecError::Malformed { what: "transaction", reason });
+        }
+        begun.last = id;
+        begun.bytes.extend_from_slice(bytes);
+        if form == PIECE {
+            self.begun = Some(begun);
+            return Ok(None);
+        }
+        let transaction = Transaction::decode(&begun.bytes)?;
+        Ok(Some(Assembled { first: begun.first, length: begun.bytes.len(), transaction }))
     }
 }
 
@@ -167,6 +259,11 @@ pub fn decode_message<M: Message>(frame: &Frame) -> Result<M, CodecError> {
         return Err(CodecError::Kind { found: frame.kind, expected: M::KIND });
     }
     decode_whole::<_, { limit::FRAME_PAYLOAD }>("message", &frame.payload)
+}
+
+/// How many bytes a value takes in a message.
+pub(crate) fn encoded_length<T: Serialize>(value: &T) -> usize {
+    encode(value).len()
 }
 
 fn versioned<T: Serialize>(version: u8, value: &T) -> Vec<u8> {

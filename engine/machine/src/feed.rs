@@ -37,7 +37,7 @@ pub struct Feed {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Kept {
-    /// The offset after the record.
+    /// The offset after the transaction.
     end: Offset,
     last: EventId,
     bytes: usize,
@@ -89,15 +89,15 @@ impl Feed {
         self.last
     }
 
-    /// A record was appended at `offset`; its payload has this many bytes.
-    pub(crate) fn push(&mut self, offset: Offset, bytes: usize, events: Arc<[Stamped]>) {
+    /// A transaction was appended, in the records from `first` to before `end`; it has this many bytes.
+    pub(crate) fn push(&mut self, first: Offset, end: Offset, bytes: usize, events: Arc<[Stamped]>) {
         let Some(last) = events.last().map(|event| event.event_id) else { return };
-        if offset.0.is_multiple_of(STRIDE) {
-            self.marks.offsets.insert(self.last.0, offset.0);
+        if first.0.next_multiple_of(STRIDE) < end.0 {
+            self.marks.offsets.insert(self.last.0, first.0);
         }
         self.last = last;
         self.bytes += bytes;
-        self.records.push_back(Kept { end: offset.next(), last, bytes, events });
+        self.records.push_back(Kept { end, last, bytes, events });
         while self.bytes > BYTES
             && let Some(oldest) = self.records.pop_front()
         {
@@ -163,8 +163,8 @@ mod tests {
     fn gives_what_follows() {
         let mut feed = Feed::default();
         assert_eq!(feed.after(EventId(0)), Following::Nothing);
-        feed.push(Offset(0), 10, [event(1), event(2)].into());
-        feed.push(Offset(1), 10, [event(5)].into());
+        feed.push(Offset(0), Offset(1), 10, [event(1), event(2)].into());
+        feed.push(Offset(1), Offset(2), 10, [event(5)].into());
         assert_eq!(ids(feed.after(EventId(0))), [1, 2, 5]);
         assert_eq!(ids(feed.after(EventId(1))), [2, 5]);
         assert_eq!(ids(feed.after(EventId(3))), [5]);
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn parts_are_limited_but_never_empty() {
         let mut feed = Feed::default();
-        feed.push(Offset(0), PART_BYTES * 2, [event(1)].into());
-        feed.push(Offset(1), 1, [event(2)].into());
+        feed.push(Offset(0), Offset(1), PART_BYTES * 2, [event(1)].into());
+        feed.push(Offset(1), Offset(2), 1, [event(2)].into());
         assert_eq!(ids(feed.after(EventId(0))), [1]);
         assert_eq!(ids(feed.after(EventId(1))), [2]);
     }
@@ -184,7 +184,7 @@ mod tests {
     fn older_events_are_found_in_storage() {
         let mut feed = Feed::default();
         for n in 0..2 * STRIDE {
-            feed.push(Offset(n), BYTES / 100, [event(10 + n)].into());
+            feed.push(Offset(n), Offset(n + 1), BYTES / 100, [event(10 + n)].into());
         }
         assert_eq!(feed.after(EventId(0)), Following::Stored { from: Offset(0) });
         assert_eq!(feed.after(EventId(10 + STRIDE + 1)), Following::Stored { from: Offset(STRIDE) });

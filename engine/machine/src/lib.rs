@@ -27,7 +27,7 @@
 //!
 //! - What is promised (commands to agents, acknowledgements, launches, replies, events) leaves when the record behind it is
 //!   committed. Signs of life, questions and refusals leave at once.
-//! - One input leads to at most one record, unless that would be too long.
+//! - One input leads to at most one transaction: one record, or several of which all count or none.
 //! - While storage is behind, commands are refused, and links are ended rather than read: coupling again repairs all.
 //! - Everything that grows is bounded by a constant, or by the state.
 //!
@@ -46,6 +46,7 @@ pub mod host;
 pub mod link;
 pub mod message;
 pub mod process;
+mod reading;
 pub mod relations;
 pub mod replica;
 pub mod subagent;

@@ -1,13 +1,13 @@
 //! The replicated part of a controller or a director: everything that its journal says, and the transaction being decided.
 //!
 //! *Decide*: `take`, `steps` and `execute` apply events as they are decided and collect them.
-//! `commit` writes them, at the end of an input, as one record. *Apply*: [`Replica::apply`] folds a record that was
+//! `commit` writes them, at the end of an input, as one transaction. *Apply*: [`Replica::apply`] folds a record that was
 //! written before, here or elsewhere. Both lead to the same state; [`Replica::check_equal`] is for tests of that.
 //!
 //! Events are applied before they are written, so a record must not be refused: the owner takes nothing in while the outbox
 //! is congested, and what one input may lead to is far below the other half of the limits.
 
-use crate::codec::{self, CodecError, Stamped, Transaction};
+use crate::codec::{self, Assembled, Assembly, CodecError, Stamped, Transaction};
 use crate::feed::{Feed, Marks};
 use crate::relations::Relations;
 use alloc::collections::BTreeMap;
@@ -41,6 +41,8 @@ pub struct Replica {
     feed: Feed,
     /// What is decided but not yet written.
     pending: Vec<Stamped>,
+    /// What was written of a transaction that is not complete.
+    assembly: Assembly,
 }
 
 /// What is kept of a replica so that the records before can be given up.
@@ -88,7 +90,7 @@ impl fmt::Display for RecoveryError {
 
 impl core::error::Error for RecoveryError {}
 
-/// A record that was written.
+/// A transaction that was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Committing {
     /// Its events.
@@ -105,6 +107,7 @@ impl Replica {
             ids: EventIds::default(),
             feed: Feed::default(),
             pending: Vec::new(),
+            assembly: Assembly::default(),
         }
     }
 
@@ -123,6 +126,7 @@ impl Replica {
             ids: EventIds::after(image.last),
             feed: Feed::new(image.marks),
             pending: Vec::new(),
+            assembly: Assembly::default(),
         })
     }
 
@@ -141,23 +145,22 @@ impl Replica {
         })
     }
 
-    /// Folds a record that was written before.
+    /// Folds a record that was written before; or keeps it, when it is a piece of a transaction that others complete.
     ///
     /// # Errors
     /// When it is not understood or contradicts the state. Then the replica is of no use any more.
-    pub fn apply(&mut self, record: &Record) -> Result<Arc<[Stamped]>, RecoveryError> {
+    pub fn apply(&mut self, record: &Record) -> Result<(), RecoveryError> {
         let offset = record.id.offset;
-        let events = Transaction::decode(&record.payload)
-            .map_err(|error| RecoveryError::Codec { offset: Some(offset), error })?
-            .events;
+        let assembled =
+            self.assembly.add(record).map_err(|error| RecoveryError::Codec { offset: Some(offset), error })?;
+        let Some(Assembled { first, length, transaction: Transaction { events } }) = assembled else { return Ok(()) };
         for stamped in &events {
             let contradiction = |problem| RecoveryError::Event { offset, event_id: stamped.event_id, problem };
             self.ids.observe(stamped.event_id).map_err(|error| contradiction(Problem::new(error.to_string())))?;
             self.apply_event(record.id.epoch, stamped).map_err(contradiction)?;
         }
-        let events: Arc<[Stamped]> = events.into();
-        self.feed.push(offset, record.payload.len(), events.clone());
-        Ok(events)
+        self.feed.push(first, offset.next(), length, events.into());
+        Ok(())
     }
 
     /// The items, orders and so on.
@@ -269,40 +272,25 @@ impl Replica {
         Ok(())
     }
 
-    /// Writes what has been decided in this step as one record. None if nothing has.
+    /// Writes what has been decided in this step as one transaction. None if nothing has.
     pub(crate) fn commit<M: Machine>(&mut self, out: &mut Outbox<'_, M>) -> Option<Committing> {
         if self.pending.is_empty() {
             return None;
         }
-        let events = core::mem::take(&mut self.pending);
-        let transaction = Transaction { events };
-        let payload = transaction.encode();
-        let events = transaction.events;
-        if payload.len() <= limit::RECORD_PAYLOAD || events.len() == 1 {
-            return Some(self.append(payload, events, out));
+        let transaction = Transaction { events: core::mem::take(&mut self.pending) };
+        let first = out.journal().end().offset;
+        let (mut end, mut length) = (first, 0);
+        for payload in transaction.encode_records(limit::RECORD_PAYLOAD) {
+            length += payload.len();
+            #[expect(clippy::expect_used, reason = "nothing is taken in while the outbox is congested")]
+            let id = out.append(payload).expect("room for a record");
+            end = id.offset.next();
         }
-        // Longer than a record can be. The parts are whole events, and whatever follows from the first part only would be decided
-        // again after a crash between them.
-        let mut all: Vec<Stamped> = Vec::with_capacity(events.len());
-        let half = events.len() / 2;
-        let mut first = events;
-        let second = first.split_off(half);
-        for part in [first, second] {
-            self.pending = part;
-            if let Some(committing) = self.commit(out) {
-                all.extend(committing.events.iter().cloned());
-            }
-        }
-        Some(Committing { events: all.into() })
-    }
-
-    fn append<M: Machine>(&mut self, payload: Vec<u8>, events: Vec<Stamped>, out: &mut Outbox<'_, M>) -> Committing {
-        let length = payload.len();
-        #[expect(clippy::expect_used, reason = "nothing is taken in while the outbox is congested")]
-        let id = out.append(payload).expect("room for a record");
-        let events: Arc<[Stamped]> = events.into();
-        self.feed.push(id.offset, length, events.clone());
-        Committing { events }
+        // What a predecessor did not complete, is void by now.
+        self.assembly = Assembly::default();
+        let events: Arc<[Stamped]> = transaction.events.into();
+        self.feed.push(first, end, length, events.clone());
+        Some(Committing { events })
     }
 }
 

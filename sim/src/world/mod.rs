@@ -10,7 +10,7 @@ pub mod conformance;
 pub mod process;
 
 use crate::trace::Trace;
-use baton_machine::codec::{MESSAGE_VERSIONS, Transaction};
+use baton_machine::codec::{Assembly, MESSAGE_VERSIONS};
 use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, Reply};
@@ -533,10 +533,10 @@ impl World {
     /// # Errors
     /// A record cannot be understood.
     pub fn journal(&self) -> Checked<Vec<baton_machine::codec::Stamped>> {
-        let mut events = Vec::new();
+        let (mut assembly, mut events) = (Assembly::default(), Vec::new());
         for record in &self.controller.disk {
-            let transaction = Transaction::decode(&record.payload).map_err(|error| Problem::new(error.to_string()))?;
-            events.extend(transaction.events);
+            let assembled = assembly.add(record).map_err(|error| Problem::new(error.to_string()))?;
+            events.extend(assembled.into_iter().flat_map(|assembled| assembled.transaction.events));
         }
         Ok(events)
     }

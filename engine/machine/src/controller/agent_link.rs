@@ -5,6 +5,7 @@
 //! been adopted and both sides are compared.
 
 use super::{Controller, Reason, hang_up, say_now};
+use crate::codec;
 use crate::host::{Act, Lane};
 use crate::link::{LinkHint, LinkId, Peer};
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
@@ -25,6 +26,9 @@ use core::time::Duration;
 
 /// Most commands in one message.
 const MESSAGE_COMMANDS: usize = 1_000;
+
+/// Most bytes of commands in one message, unless it has only one.
+const MESSAGE_BYTES: usize = 1 << 20;
 
 /// What to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +116,13 @@ impl Session {
         if self.is_reconciled {
             self.commands.push(CausedCommand { cause, command });
         }
+    }
+}
+
+impl Session {
+    fn execute(&mut self, commands: Vec<CausedCommand>) -> ToAgent {
+        self.messages += 1;
+        ToAgent::Execute { session: self.number, number: self.messages, commands }
     }
 }
 
@@ -301,14 +312,17 @@ impl Controller {
         let mut messages = Vec::new();
         for agent in self.agents.values_mut() {
             let Some(session) = agent.session().filter(|session| !session.commands.is_empty()) else { continue };
-            let mut commands = core::mem::take(&mut session.commands);
-            while !commands.is_empty() {
-                let rest = commands.split_off(commands.len().min(MESSAGE_COMMANDS));
-                session.messages += 1;
-                let (number, session_number) = (session.messages, session.number);
-                messages.push((session.link, ToAgent::Execute { session: session_number, number, commands }));
-                commands = rest;
+            let (mut commands, mut bytes) = (Vec::new(), 0);
+            for command in core::mem::take(&mut session.commands) {
+                let length = codec::encoded_length(&command);
+                if !commands.is_empty() && (bytes + length > MESSAGE_BYTES || commands.len() == MESSAGE_COMMANDS) {
+                    messages.push((session.link, session.execute(core::mem::take(&mut commands))));
+                    bytes = 0;
+                }
+                commands.push(command);
+                bytes += length;
             }
+            messages.push((session.link, session.execute(commands)));
         }
         for (link, message) in messages {
             self.say(turn, link, &message);

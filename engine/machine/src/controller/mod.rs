@@ -12,11 +12,12 @@ mod reaction;
 mod reset;
 
 use crate::alarms::Alarms;
-use crate::codec::{self, Stamped, Transaction};
+use crate::codec::{self, Stamped};
 use crate::feed::Following;
 use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use crate::link::{LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
+use crate::reading::{Found, StoredReading};
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
 use agent_link::{AgentLink, AgentReason};
@@ -110,7 +111,10 @@ pub struct Controller {
     random: Random,
     agents: BTreeMap<AgentPath, AgentLink>,
     links: BTreeMap<LinkId, AgentPath>,
+    /// Readers for whom there is nothing yet.
     readers: BTreeMap<ReaderId, EventId>,
+    /// Readers for whom the host reads records.
+    reading: BTreeMap<ReaderId, StoredReading>,
     deadlines: Deadlines<Reason>,
     alarms: Alarms<OrderId>,
     /// When to look at the wall clock.
@@ -151,6 +155,7 @@ impl Controller {
             agents: BTreeMap::new(),
             links: BTreeMap::new(),
             readers: BTreeMap::new(),
+            reading: BTreeMap::new(),
             deadlines: Deadlines::new(),
             alarms: Alarms::new(),
             clock_check: None,
@@ -308,20 +313,20 @@ impl Controller {
     }
 
     fn read(&mut self, reader: ReaderId, after: EventId, out: &mut Outbox<'_, Self>) {
+        self.forget_reader(reader);
+        let is_full = self.readers.len() + self.reading.len() >= MAX_READERS;
         match self.replica.feed().after(after) {
-            Following::Nothing if self.readers.len() >= MAX_READERS => {
-                self.outgoing.push((Lane::Reader(reader), Outgoing::Events(Vec::new())));
-            }
-            Following::Nothing => {
-                self.readers.insert(reader, after);
-            }
             Following::Events { events, end } => {
                 let fence = out.committed_before(end);
                 // A reader that is not answered asks again.
                 let _ = out.promise(fence, Lane::Reader(reader), Outgoing::Events(events));
             }
-            Following::Stored { from } => {
+            Following::Nothing | Following::Stored { .. } if is_full => self.answer_nothing(reader),
+            Following::Nothing => {
                 self.readers.insert(reader, after);
+            }
+            Following::Stored { from } => {
+                self.reading.insert(reader, StoredReading::new(after));
                 out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from });
             }
         }
@@ -329,11 +334,26 @@ impl Controller {
 
     fn on_records(&mut self, reader: RecordReader, records: &[Record], out: &mut Outbox<'_, Self>) {
         let RecordReader::Reader(reader) = reader else { return };
-        let Some(after) = self.readers.remove(&reader) else { return };
-        let (events, end) = events_in(records, after);
-        let Some(end) = end else { return self.read(reader, after, out) };
-        let fence = out.committed_before(end);
-        let _ = out.promise(fence, Lane::Reader(reader), Outgoing::Events(events));
+        let Some(reading) = self.reading.get_mut(&reader) else { return };
+        match reading.add(records) {
+            Found::ReadOn { from } => return out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from }),
+            Found::Events { events, end } => {
+                let fence = out.committed_before(end);
+                let _ = out.promise(fence, Lane::Reader(reader), Outgoing::Events(events));
+            }
+            Found::Nothing => self.answer_nothing(reader),
+        }
+        self.reading.remove(&reader);
+    }
+
+    /// There is nothing now; the reader may ask again.
+    fn answer_nothing(&mut self, reader: ReaderId) {
+        self.outgoing.push((Lane::Reader(reader), Outgoing::Events(Vec::new())));
+    }
+
+    fn forget_reader(&mut self, reader: ReaderId) {
+        self.readers.remove(&reader);
+        self.reading.remove(&reader);
     }
 
     /// Gives the waiting readers what was written in this step.
@@ -389,19 +409,6 @@ impl Controller {
     }
 }
 
-/// The events after `after`, and the offset after the last record. None if there is no such event.
-pub(crate) fn events_in(records: &[Record], after: EventId) -> (Vec<Stamped>, Option<baton_protocol::record::Offset>) {
-    let mut events = Vec::new();
-    let mut end = None;
-    for record in records {
-        // Records that were written here are understood; others end the part.
-        let Ok(transaction) = Transaction::decode(&record.payload) else { break };
-        events.extend(transaction.events.into_iter().filter(|event| event.event_id > after));
-        end = (!events.is_empty()).then_some(record.id.offset.next());
-    }
-    (events, end)
-}
-
 /// A message that asserts nothing, at once.
 fn say_now<M: Message>(link: LinkId, message: &M, out: &mut Outbox<'_, Controller>) {
     if let Ok(frame) = codec::encode_message(message) {
@@ -437,7 +444,7 @@ impl Machine for Controller {
                 ControllerInput::Command { caller, command } => self.command(turn, caller, &command, out),
                 ControllerInput::Read { reader, after } => self.read(reader, after, out),
                 ControllerInput::Unread { reader } => {
-                    self.readers.remove(&reader);
+                    self.forget_reader(reader);
                     out.withdraw(&Lane::Reader(reader));
                 }
                 ControllerInput::Records { reader, records } => self.on_records(reader, &records, out),

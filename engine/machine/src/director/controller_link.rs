@@ -7,11 +7,11 @@
 use super::{Director, Reason, hang_up, say_now};
 use crate::alarms::Alarms;
 use crate::codec;
-use crate::controller::events_in;
 use crate::feed::Following;
 use crate::host::{Act, Lane, Outgoing, RecordReader};
 use crate::link::LinkId;
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
+use crate::reading::{Found, StoredReading};
 use crate::replica::Turn;
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -59,8 +59,8 @@ pub(super) struct Session {
     sent: EventId,
     /// The last events of the parts on their way.
     ahead: VecDeque<EventId>,
-    /// Whether the host reads records for this session.
-    is_reading: bool,
+    /// What the host reads for this session.
+    reading: Option<StoredReading>,
 }
 
 impl ControllerLink {
@@ -152,7 +152,7 @@ impl Director {
             end,
             sent: coupling.adopted.max(self.replica.relations().begin),
             ahead: VecDeque::new(),
-            is_reading: false,
+            reading: None,
         });
         self.deadlines.cancel(&Reason::Uncoupled(link));
         self.deadlines.set(Reason::ControllerBeat, turn.now.instant + self.config.timing.heartbeat);
@@ -339,12 +339,12 @@ impl Director {
     /// Sends what follows what was sent, as far as it may be ahead.
     pub(super) fn send_events(&mut self, out: &mut Outbox<'_, Self>) {
         let Some(session) = &mut self.controller.session else { return };
-        while session.ahead.len() < PARTS_AHEAD && !session.is_reading {
+        while session.ahead.len() < PARTS_AHEAD && session.reading.is_none() {
             let (events, end) = match self.replica.feed().after(session.sent) {
                 Following::Nothing => return,
                 Following::Events { events, end } => (events, end),
                 Following::Stored { from } => {
-                    session.is_reading = true;
+                    session.reading = Some(StoredReading::new(session.sent));
                     return out.hint(Act::ReadRecords { reader: RecordReader::Link(session.link), from });
                 }
             };
@@ -362,10 +362,16 @@ impl Director {
     pub(super) fn on_records(&mut self, reader: RecordReader, records: &[Record], out: &mut Outbox<'_, Self>) {
         let RecordReader::Link(link) = reader else { return };
         let Some(session) = self.controller.session.as_mut().filter(|session| session.link == link) else { return };
-        session.is_reading = false;
-        let (events, end) = events_in(records, session.sent);
-        let Some(end) = end else {
-            return self.hang_up_controller(link, "events which the controller needs have been released", out);
+        let Some(mut reading) = session.reading.take() else { return };
+        let (events, end) = match reading.add(records) {
+            Found::Events { events, end } => (events, end),
+            Found::ReadOn { from } => {
+                session.reading = Some(reading);
+                return out.hint(Act::ReadRecords { reader: RecordReader::Link(link), from });
+            }
+            Found::Nothing => {
+                return self.hang_up_controller(link, "the events which the controller needs cannot be read", out);
+            }
         };
         let frame = session.part(events);
         let fence = out.committed_before(end);
@@ -409,10 +415,18 @@ impl Session {
         if after < self.end {
             events.truncate(events.partition_point(|event| event.event_id <= self.end));
         }
-        let last = events.last()?.event_id;
-        let frame = codec::encode_message(&FromAgent::Events { session: self.number, after, events }).ok()?;
-        self.sent = last;
-        self.ahead.push_back(last);
-        Some(frame)
+        loop {
+            let last = events.last()?.event_id;
+            let part = FromAgent::Events { session: self.number, after, events };
+            if let Ok(frame) = codec::encode_message(&part) {
+                self.sent = last;
+                self.ahead.push_back(last);
+                return Some(frame);
+            }
+            // Too long for a frame: half of it, and the rest with the next part.
+            let FromAgent::Events { events: whole, .. } = part else { return None };
+            events = whole;
+            events.truncate(events.len() / 2);
+        }
     }
 }

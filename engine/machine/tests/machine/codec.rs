@@ -1,9 +1,10 @@
 //! Bytes that must stay readable, and bytes that must be refused.
 
-use baton_machine::codec::{CodecError, Stamped, Transaction, decode_message, encode_message};
+use baton_machine::codec::{Assembly, CodecError, Stamped, Transaction, decode_message, encode_message};
 use baton_machine::message::{FromAgent, ToAgent, ToSubagent};
 use baton_protocol::event_id::EventId;
 use baton_protocol::frame;
+use baton_protocol::record::{Chain, Epoch, Offset, Record, RecordId};
 use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::event::Event;
 use baton_workflow::model::order_event::OrderEvent;
@@ -66,4 +67,33 @@ fn messages_are_read_as_what_they_are_only() {
     assert_eq!(decode_message::<ToAgent>(&read), Ok(message));
     assert!(matches!(decode_message::<FromAgent>(&read), Err(CodecError::Kind { .. })));
     assert!(matches!(decode_message::<ToSubagent>(&read), Err(CodecError::Kind { .. })));
+}
+
+#[test]
+fn a_transaction_in_pieces_is_whole_or_nothing() {
+    let record = |offset: u64, epoch: u64, payload: &[u8]| Record {
+        id: RecordId { epoch: Epoch(epoch), offset: Offset(offset), chain: Chain::default() },
+        payload: payload.into(),
+    };
+    let pieces = transaction().encode_records(20);
+    assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.len() <= 20), "{pieces:?}");
+    assert_eq!(transaction().encode_records(1_000), [transaction().encode()]);
+
+    for complete in 0..=pieces.len() {
+        let mut assembly = Assembly::default();
+        let mut read = Vec::new();
+        let first = pieces[..complete].iter().map(|piece| (1, piece.clone()));
+        // After a crash, the same in another epoch.
+        let second = pieces.iter().map(|piece| (2, piece.clone()));
+        for (offset, (epoch, piece)) in first.chain(second).enumerate() {
+            let assembled = assembly.add(&record(offset as u64, epoch, &piece)).unwrap();
+            read.extend(assembled.map(|assembled| (assembled.first, assembled.transaction)));
+        }
+        let all = pieces.len();
+        let mut expected = vec![(Offset(complete as u64), transaction())];
+        if complete == all {
+            expected.insert(0, (Offset(0), transaction()));
+        }
+        assert_eq!(read, expected, "{complete} of {all} pieces");
+    }
 }

@@ -1,6 +1,6 @@
 //! A node with its disk: what is written is on the disk when that has synced, and lost in a crash before.
 
-use baton_machine::codec::Transaction;
+use baton_machine::codec::{Assembly, Stamped};
 use baton_protocol::event_id::EventId;
 use baton_protocol::journal::{Generation, Stored};
 use baton_protocol::machine::Machine;
@@ -18,11 +18,26 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) is_syncing: bool,
     /// The events on the disk.
     pub(crate) ids: BTreeSet<EventId>,
+    assembly: Assembly,
+}
+
+/// The events in records.
+pub(crate) fn events_in(records: &[Record]) -> Vec<Stamped> {
+    let mut assembly = Assembly::default();
+    let transactions = records.iter().filter_map(|record| assembly.add(record).expect("a transaction"));
+    transactions.flat_map(|assembled| assembled.transaction.events).collect()
 }
 
 impl<M: Machine> Host<M> {
     pub(crate) fn new() -> Self {
-        Self { node: None, records: Vec::new(), unsynced: Vec::new(), is_syncing: false, ids: BTreeSet::new() }
+        Self {
+            node: None,
+            records: Vec::new(),
+            unsynced: Vec::new(),
+            is_syncing: false,
+            ids: BTreeSet::new(),
+            assembly: Assembly::default(),
+        }
     }
 
     pub(crate) fn node(&self) -> &Node<M> {
@@ -33,6 +48,13 @@ impl<M: Machine> Host<M> {
         self.node = None;
         self.unsynced.clear();
         self.is_syncing = false;
+    }
+
+    /// Crashes when only so many of the unsynced records are on the disk.
+    pub(crate) fn crash_after(&mut self, count: usize) {
+        self.unsynced.truncate(count);
+        self.sync();
+        self.crash();
     }
 
     /// Takes a record to be written. Whether a sync is to be begun.
@@ -49,9 +71,11 @@ impl<M: Machine> Host<M> {
             let end = self.records.last().map_or(Position::ORIGIN, |record| record.id.after());
             record.follows(end).expect("the next record");
             stored = Some(Stored { generation, durable: record.id.offset.next(), puts: 0 });
-            let events = Transaction::decode(&record.payload).expect("a transaction").events;
-            assert!(self.ids.last() < events.first().map(|event| &event.event_id), "event ids do not increase");
-            self.ids.extend(events.iter().map(|event| event.event_id));
+            if let Some(assembled) = self.assembly.add(&record).expect("a transaction") {
+                let events = assembled.transaction.events;
+                assert!(self.ids.last() < events.first().map(|event| &event.event_id), "event ids do not increase");
+                self.ids.extend(events.iter().map(|event| event.event_id));
+            }
             self.records.push(record);
         }
         stored

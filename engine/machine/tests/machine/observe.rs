@@ -1,8 +1,9 @@
 //! What the tests look at: orders, events, processes, and whether replay leads to the same.
 
+use crate::disk::events_in;
 use crate::setup::{controller_config, director_config};
 use crate::world::{Name, World};
-use baton_machine::codec::{Stamped, Transaction};
+use baton_machine::codec::Stamped;
 use baton_machine::controller::Controller;
 use baton_machine::director::Director;
 use baton_workflow::id::OrderId;
@@ -30,7 +31,7 @@ impl World {
             Name::Director => &self.director.records,
             Name::First | Name::Second => panic!("no journal"),
         };
-        records.iter().flat_map(|record| Transaction::decode(&record.payload).expect("a transaction").events).collect()
+        events_in(records)
     }
 
     /// Whether the process of an order runs somewhere.

@@ -83,6 +83,30 @@ fn what_a_crash_takes_from_the_disk_was_promised_to_nobody() {
     }
 }
 
+/// A transaction that is longer than a record counts as a whole or not at all.
+#[test]
+fn a_crash_in_a_long_transaction_leaves_nothing_of_it() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("out x"));
+    let text = "x".repeat(1 << 20);
+    let orders: Vec<String> = (0..18)
+        .map(|n| format!(r#"{{"id": "A{n}", "workflowPath": "W", "planId": [], "arguments": {{"text": "{text}"}}}}"#))
+        .collect();
+    let command = format!(r#"{{"TYPE": "AddOrders", "orders": [{}]}}"#, orders.join(","));
+    assert_eq!(world.crash_in_command(&command, 1), 2);
+    world.start(Name::Controller);
+    world.add_order("B");
+    assert!(world.order("A0").is_none());
+    world.check_replay();
+
+    assert_eq!(world.crash_in_command(&command, 2), 2);
+    world.start(Name::Controller);
+    world.run_until("finished", |world| {
+        (0..18).all(|n| world.order(&format!("A{n}")).is_some_and(|order| order.state == OrderState::Finished))
+    });
+    world.check_replay();
+}
+
 #[test]
 fn repeated_messages_change_nothing() {
     let mut world = World::new();

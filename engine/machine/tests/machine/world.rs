@@ -253,6 +253,20 @@ impl World {
         }
     }
 
+    /// Gives a command to the controller, which crashes when `count` of the records that this leads to are on the disk. Returns
+    /// how many there were.
+    pub(crate) fn crash_in_command(&mut self, command: &str, count: usize) -> usize {
+        self.sync_time = Duration::from_secs(1);
+        let command: Command = from_text(command).expect("a command");
+        let caller = CallerId(u64::MAX);
+        self.step_controller(Input::Arrived(ControllerInput::Command { caller, command }));
+        let records = self.controller.unsynced.len();
+        self.controller.crash_after(count);
+        self.sync_time = Duration::ZERO;
+        self.kill(Name::Controller);
+        records
+    }
+
     /// Tells a subagent to stop.
     pub(crate) fn stop(&mut self, name: Name) {
         self.tasks.push_back(Task::Subagent(name, Input::Arrived(SubagentInput::Stop { signal: None })));
