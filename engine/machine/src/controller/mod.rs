@@ -119,6 +119,8 @@ pub struct Controller {
     alarms: Alarms<OrderId>,
     /// When to look at the wall clock.
     clock_check: Option<Instant>,
+    /// While storage is behind: when to try again what is due.
+    put_off: Option<Instant>,
     /// What leaves when the record of this step is committed.
     outgoing: Vec<(Lane, Outgoing)>,
 }
@@ -159,6 +161,7 @@ impl Controller {
             deadlines: Deadlines::new(),
             alarms: Alarms::new(),
             clock_check: None,
+            put_off: None,
             outgoing: Vec::new(),
         }
     }
@@ -261,7 +264,6 @@ impl Controller {
 
     fn on_due(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
         if out.is_congested() {
-            self.clock_check = Some(turn.now.instant + self.config.timing.congestion_retry);
             return;
         }
         while let Some(reason) = self.deadlines.take_due(turn.now.instant) {
@@ -466,11 +468,13 @@ impl Machine for Controller {
             .into_iter()
             .chain(check)
             .min();
+        self.put_off = out.is_congested().then(|| now.instant + self.config.timing.congestion_retry);
         self.config.locality = locality;
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.deadlines.next().into_iter().chain(self.clock_check).min()
+        // What is due would be put off again at once.
+        self.put_off.or_else(|| self.deadlines.next().into_iter().chain(self.clock_check).min())
     }
 
     fn check(&self) {

@@ -226,6 +226,7 @@ impl Director {
         let watches: Vec<OrderWatchPath> = self.state().file_watches().map(|found| found.item().path.clone()).collect();
         self.acts.extend(watches.into_iter().map(|watch| Act::Unwatch { watch }));
         self.resting.clear();
+        self.unread.clear();
         self.links.clear();
         self.subagents.clear();
         self.deadlines = Deadlines::new();

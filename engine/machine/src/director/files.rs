@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use baton_protocol::outbox::Outbox;
 use baton_workflow::expression::pattern::Pattern;
 use baton_workflow::expression::scope::{EnvScope, NowScope, Scopes};
 use baton_workflow::id::{ExternalOrderName, OrderWatchPath};
@@ -44,6 +45,18 @@ impl Director {
         }
     }
 
+    /// When storage is not behind any more: the directories are read again in which something was not looked at.
+    pub(super) fn read_unread(&mut self, turn: Turn<'_>, out: &Outbox<'_, Self>) {
+        if out.is_congested() {
+            return;
+        }
+        while let Some(path) = self.unread.pop_first() {
+            if let Some((_, directory, _)) = self.watch_of(turn, &path) {
+                self.acts.push(Act::Watch { watch: path, directory });
+            }
+        }
+    }
+
     pub(super) fn attach_file_watch(&mut self, turn: Turn<'_>, watch: &Arc<FileWatch>) -> Checked<()> {
         let directory = directory_of(turn, watch)?;
         let vanished = match self.state().file_watch(&watch.path) {
@@ -62,6 +75,7 @@ impl Director {
         let vanished = self.state().file_watch(path).map_or_else(Vec::new, |found| found.decide_all_vanished());
         self.take_file_events(turn, path, vanished);
         self.resting.remove(path);
+        self.unread.remove(path);
         self.alarms.set(Alarm::Files(path.clone()), None);
         self.acts.push(Act::Unwatch { watch: path.clone() });
     }

@@ -22,7 +22,7 @@ use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -140,8 +140,12 @@ pub struct Director {
     deadlines: Deadlines<Reason>,
     alarms: Alarms<Alarm>,
     clock_check: Option<Instant>,
+    /// While storage is behind: when to try again what is due.
+    put_off: Option<Instant>,
     /// New files which are not old enough to be reported.
     resting: BTreeMap<OrderWatchPath, FileDelays>,
+    /// Watches of which something was not looked at because storage is behind.
+    unread: BTreeSet<OrderWatchPath>,
     /// What the host is to do after this step.
     acts: Vec<Act>,
     /// What leaves when the record of this step is committed.
@@ -187,7 +191,9 @@ impl Director {
             deadlines: Deadlines::new(),
             alarms: Alarms::new(),
             clock_check: None,
+            put_off: None,
             resting: BTreeMap::new(),
+            unread: BTreeSet::new(),
             acts: Vec::new(),
             outgoing: Vec::new(),
         }
@@ -296,7 +302,6 @@ impl Director {
 
     fn on_due(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
         if out.is_congested() {
-            self.clock_check = Some(turn.now.instant + self.config.timing.congestion_retry);
             return;
         }
         while let Some(reason) = self.deadlines.take_due(turn.now.instant) {
@@ -397,6 +402,13 @@ impl Machine for Director {
                 DirectorInput::Link(input) => self.on_link(turn, input, out),
                 DirectorInput::Records { reader, records } => self.on_records(reader, &records, out),
                 DirectorInput::Imaged { at } => self.on_imaged(at, out),
+                DirectorInput::Directory { watch, .. }
+                | DirectorInput::FileFound { watch, .. }
+                | DirectorInput::FileGone { watch, .. }
+                    if out.is_congested() =>
+                {
+                    self.unread.insert(watch);
+                }
                 DirectorInput::Directory { watch, names } => self.directory_read(turn, &watch, &names),
                 DirectorInput::FileFound { watch, name } => self.file_found(turn, &watch, &name),
                 DirectorInput::FileGone { watch, name } => self.file_gone(turn, &watch, &name),
@@ -407,6 +419,7 @@ impl Machine for Director {
         }
         self.last_clock = turn.around.now;
         self.on_alarms(turn, out);
+        self.read_unread(turn, out);
         self.react(turn);
         self.replica.commit(out);
         self.let_out(turn, out);
@@ -421,11 +434,13 @@ impl Machine for Director {
             .into_iter()
             .chain(check)
             .min();
+        self.put_off = out.is_congested().then(|| now.instant + self.config.timing.congestion_retry);
         self.config.locality = locality;
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.deadlines.next().into_iter().chain(self.clock_check).min()
+        // What is due would be put off again at once.
+        self.put_off.or_else(|| self.deadlines.next().into_iter().chain(self.clock_check).min())
     }
 
     fn check(&self) {

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod codec;
+mod congestion;
 mod coupling;
 mod disk;
 mod execution;

@@ -25,7 +25,7 @@ use baton_protocol::node::Node;
 use baton_protocol::outbox::Effect;
 use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::time::{Duration, Instant, Now, Timestamp};
-use baton_workflow::id::{OrderId, SubagentId};
+use baton_workflow::id::{ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
 use baton_workflow::json::from_text;
 use baton_workflow::model::command::Command;
 use baton_workflow::value::Fields;
@@ -90,6 +90,10 @@ pub(crate) struct World {
     /// How long a disk takes to sync.
     pub(crate) sync_time: Duration,
     syncs: BTreeMap<Name, Instant>,
+    /// What the nodes that are started next keep of what is not on their disks.
+    pub(crate) limits: Limits,
+    /// How often a directory was to be watched.
+    pub(crate) watches: usize,
     /// Bytes of all messages and records so far.
     pub(crate) told: usize,
 }
@@ -118,6 +122,8 @@ impl World {
             stopped: Vec::new(),
             sync_time: Duration::ZERO,
             syncs: BTreeMap::new(),
+            limits: Limits::DEFAULT,
+            watches: 0,
             told: 0,
         };
         for name in [Name::Controller, Name::Director, Name::First, Name::Second] {
@@ -162,13 +168,13 @@ impl World {
             Name::Controller => {
                 let machine =
                     Controller::recover(controller_config(), None, &self.controller.records).expect("recovery");
-                let journal = Journal::alone(recovered(&self.controller.records), Limits::DEFAULT);
+                let journal = Journal::alone(recovered(&self.controller.records), self.limits);
                 self.controller.node = Some(Node::new(machine, journal));
                 self.tasks.push_back(Task::Controller(Input::Start { seed }));
             }
             Name::Director => {
                 let machine = Director::recover(director_config(), None, &self.director.records).expect("recovery");
-                let journal = Journal::alone(recovered(&self.director.records), Limits::DEFAULT);
+                let journal = Journal::alone(recovered(&self.director.records), self.limits);
                 self.director.node = Some(Node::new(machine, journal));
                 self.tasks.push_back(Task::Director(Input::Start { seed }));
             }
@@ -222,6 +228,14 @@ impl World {
         self.replies.remove(&caller).expect("an answer")
     }
 
+    /// Gives a command without waiting for the answer.
+    pub(crate) fn give_command(&mut self, command: &str) {
+        let command: Command = from_text(command).expect("a command");
+        self.callers += 1;
+        let caller = CallerId(self.callers);
+        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, command })));
+    }
+
     pub(crate) fn command(&mut self, command: &str) {
         let reply = self.try_command(command);
         assert!(reply.answer.is_ok(), "{:?}", reply.answer);
@@ -265,6 +279,12 @@ impl World {
         self.sync_time = Duration::ZERO;
         self.kill(Name::Controller);
         records
+    }
+
+    /// A file appears in a directory that the director watches.
+    pub(crate) fn file_appears(&mut self, watch: &str, name: &str) {
+        let (watch, name) = (OrderWatchPath::new(watch), ExternalOrderName::new(name));
+        self.tasks.push_back(Task::Director(Input::Arrived(DirectorInput::FileFound { watch, name })));
     }
 
     /// Tells a subagent to stop.
@@ -494,7 +514,8 @@ impl World {
             Act::Reply { caller, reply } => {
                 self.replies.insert(caller, reply);
             }
-            Act::Watch { .. } | Act::Unwatch { .. } => {}
+            Act::Watch { .. } => self.watches += 1,
+            Act::Unwatch { .. } => {}
             Act::ReadRecords { reader, from } => self.read(name, reader, from),
         }
     }
