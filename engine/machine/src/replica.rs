@@ -45,8 +45,18 @@ pub struct Replica {
     assembly: Assembly,
 }
 
+/// What is kept of a replica so that the records before can be given up; [`Image`] as it is written, without a copy.
+#[derive(Serialize)]
+struct ImageRef<'a> {
+    state: &'a State,
+    relations: &'a Relations,
+    #[serde(with = "codec::event_id")]
+    last: EventId,
+    marks: Marks,
+}
+
 /// What is kept of a replica so that the records before can be given up.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Image {
     state: State,
     relations: Relations,
@@ -137,9 +147,9 @@ impl Replica {
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
         assert!(self.pending.is_empty(), "an image in the middle of a step");
-        codec::encode_image(&Image {
-            state: self.state.clone(),
-            relations: self.relations.clone(),
+        codec::encode_image(&ImageRef {
+            state: &self.state,
+            relations: &self.relations,
             last: self.ids.last(),
             marks: self.feed.marks(),
         })
