@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{check, process, run, schema};
+use crate::{check, journal, process, run, schema};
 
 /// Workload automation: runs workflows of jobs.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ enum Command {
     Run(RunArguments),
     /// Check documents: tell everything that is wrong, without running anything.
     Check(CheckArguments),
+    /// Look into journals, check and repair them.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Print a JSON Schema of workflows and other items, for editors.
     Schema,
     /// Watch over the processes of a `baton` process, and kill them when it ends.
@@ -98,22 +101,36 @@ pub enum Dialect {
 /// `baton journal`
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
-    /// List the segments of a journal.
+    /// List what a journal has: its epochs and its newest image, as JSON, one per line.
     Ls(JournalArguments),
-    /// Print the records of a journal as JSON, one per line.
-    Cat(JournalArguments),
-    /// Check a journal, and tell what is intact.
+    /// Print the events of a journal as JSON, one per line.
+    Cat(CatArguments),
+    /// Check a journal, and tell what is intact. The exit status is 1 if it is damaged.
     Verify(JournalArguments),
-    /// Accept that a damaged journal has lost its end, so that it can be opened again.
+    /// Open a damaged journal with what is intact, and give up the rest for good.
     AcceptLoss(JournalArguments),
 }
 
 /// Which journal.
 #[derive(Debug, Args)]
 pub struct JournalArguments {
-    /// The folder of the journal.
+    /// The folder of the journal, or of the journals of a run. No node may be using it.
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
+}
+
+/// `baton journal cat`
+#[derive(Debug, Args)]
+pub struct CatArguments {
+    /// Which.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// Only events from this one on.
+    #[arg(long, value_name = "EVENT-ID", default_value_t = 0)]
+    pub from: u64,
+    /// Print the records as they are, in hexadecimal digits.
+    #[arg(long)]
+    pub raw: bool,
 }
 
 /// `baton bench`
@@ -138,6 +155,7 @@ pub fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Journal(command) => journal::main(&command),
         Command::Schema => schema::main(),
         Command::Guard(GuardArguments { directory }) => process::guard_main(Path::new(&directory)),
     }

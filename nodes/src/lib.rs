@@ -7,6 +7,7 @@ pub mod cli;
 pub mod documents;
 pub mod driver;
 pub mod host;
+pub mod journal;
 pub mod process;
 pub mod run;
 pub mod schema;

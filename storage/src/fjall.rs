@@ -122,6 +122,14 @@ impl FjallStore {
         open::open(path, name, options, true)
     }
 
+    /// The name of the journal whose data folder this is. None if it is no data folder.
+    ///
+    /// # Errors
+    /// When it has the mark of a data folder, but that cannot be read.
+    pub fn name_of(path: &Path) -> Result<Option<String>, Error> {
+        folder::name(path)
+    }
+
     fn alive(&self) -> Result<(), Error> {
         if self.poisoned { Err(Error::Poisoned) } else { Ok(()) }
     }

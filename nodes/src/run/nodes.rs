@@ -7,6 +7,7 @@ use crate::host::director::{self, DirectorRequest};
 use crate::host::local::Local;
 use crate::host::locality::{environment, locality};
 use crate::host::subagent::{self, SubagentRequest};
+use crate::journal;
 use crate::process::{Launcher, LauncherConfig, StartError};
 use baton_machine::controller::ControllerConfig;
 use baton_machine::director::DirectorConfig;
@@ -111,7 +112,7 @@ impl Nodes {
             }
         };
         // The controller's journal is the first thing in the folder, and locks it.
-        let opened = open(folder, CONTROLLER, "controller")?;
+        let opened = open(folder, CONTROLLER, journal::CONTROLLER_NAME)?;
         let controller = controller::recover(controller_config(), opened)?;
         let agents = agents(items, controller.state());
 
@@ -185,7 +186,7 @@ impl AllRunning {
                 self.subagents.push(subagent::start(settings, local.clone(), halts.clone())?);
             }
             let name = format!("{AGENT}{}", escaped(agent.path.as_str()));
-            let opened = open(folder, &name, agent.path.as_str())?;
+            let opened = open(folder, &name, &journal::agent_name(&agent.path))?;
             let config = DirectorConfig {
                 node_id: agent.path.to_string(),
                 local_subagent: agent.local,

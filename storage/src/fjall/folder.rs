@@ -109,29 +109,40 @@ impl Folder {
 
     /// Reads the marker, compares the name, returns the instance.
     fn identify(&self, marker: &Path, name: &str) -> Result<u128, Error> {
-        let bytes = fs::read(marker).map_err(io_error("reading", marker))?;
-        let stranger = || Error::NotAJournal { folder: self.path.clone(), marker: MARKER };
-        let text = String::from_utf8(bytes).map_err(|_| stranger())?;
-        let body = text.rfind("sum ").and_then(|at| text.split_at_checked(at));
-        let Some((body, sum)) = body else { return Err(stranger()) };
-        if sum != format!("sum {:016x}\n", checksum(0, body.as_bytes())) {
-            return Err(stranger());
-        }
-        let field = |key: &str| body.lines().find_map(|line| line.strip_prefix(key)).ok_or_else(stranger);
-        let format = field("format ")?.parse().map_err(|_| stranger())?;
-        if format != FORMAT {
-            return Err(Error::Format { folder: self.path.clone(), found: format, known: FORMAT });
-        }
-        let found = field("name ")?;
+        let (found, instance) = read_marker(&self.path, marker)?;
         if found != name {
-            return Err(Error::Foreign {
-                folder: self.path.clone(),
-                found: found.to_owned(),
-                expected: name.to_owned(),
-            });
+            return Err(Error::Foreign { folder: self.path.clone(), found, expected: name.to_owned() });
         }
-        u128::from_str_radix(field("instance ")?, 16).map_err(|_| stranger())
+        Ok(instance)
     }
+}
+
+/// The name of the journal whose data folder this is. None if it is no data folder.
+pub(super) fn name(path: &Path) -> Result<Option<String>, Error> {
+    let marker = path.join(MARKER);
+    if !exists(&marker)? {
+        return Ok(None);
+    }
+    read_marker(path, &marker).map(|(name, _)| Some(name))
+}
+
+/// Name and instance.
+fn read_marker(folder: &Path, marker: &Path) -> Result<(String, u128), Error> {
+    let bytes = fs::read(marker).map_err(io_error("reading", marker))?;
+    let stranger = || Error::NotAJournal { folder: folder.to_owned(), marker: MARKER };
+    let text = String::from_utf8(bytes).map_err(|_| stranger())?;
+    let body = text.rfind("sum ").and_then(|at| text.split_at_checked(at));
+    let Some((body, sum)) = body else { return Err(stranger()) };
+    if sum != format!("sum {:016x}\n", checksum(0, body.as_bytes())) {
+        return Err(stranger());
+    }
+    let field = |key: &str| body.lines().find_map(|line| line.strip_prefix(key)).ok_or_else(stranger);
+    let format = field("format ")?.parse().map_err(|_| stranger())?;
+    if format != FORMAT {
+        return Err(Error::Format { folder: folder.to_owned(), found: format, known: FORMAT });
+    }
+    let instance = u128::from_str_radix(field("instance ")?, 16).map_err(|_| stranger())?;
+    Ok((field("name ")?.to_owned(), instance))
 }
 
 /// A folder without marker may only have what an interrupted creation leaves.
