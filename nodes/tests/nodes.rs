@@ -3,3 +3,4 @@
 
 mod examples;
 mod process;
+mod run;

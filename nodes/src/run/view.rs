@@ -5,6 +5,7 @@ use baton_machine::codec::Stamped;
 use baton_workflow::id::OrderId;
 use baton_workflow::json::print;
 use baton_workflow::model::event::Event;
+use baton_workflow::model::instruction::Instruction;
 use baton_workflow::model::order::{Order, OrderState};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::model::outcome::{Completed, Disruption, Outcome};
@@ -157,6 +158,13 @@ impl View {
         id.root() == self.root
     }
 
+    /// Whether it is at the end of its block: a child waits there for being joined.
+    fn is_at_end(&self, order: &Order) -> bool {
+        let flow = self.state.flow(&order.workflow_position.workflow_id);
+        let instruction = flow.and_then(|flow| flow.instruction(order.position()));
+        order.is_detached() && matches!(instruction, Some(Instruction::ExplicitEnd | Instruction::ImplicitEnd))
+    }
+
     fn ending(&self) -> Option<End> {
         let root = self.state.order(&self.root)?;
         if let Some(end) = ended(root) {
@@ -171,6 +179,7 @@ impl View {
             match &order.state {
                 OrderState::Forked { .. } | OrderState::WaitingForLock | OrderState::FailedInFork => {}
                 OrderState::Finished | OrderState::Cancelled | OrderState::Deleted => {}
+                OrderState::Ready if order.parent.is_some() && self.is_at_end(order) => {}
                 _ => match ended(order) {
                     Some(end) => drop(stuck.get_or_insert_with(|| {
                         let reason = end.reason.unwrap_or_default();

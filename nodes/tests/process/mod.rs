@@ -76,7 +76,7 @@ async fn await_line(running: &mut Running, line: &str) {
 }
 
 /// The command lines of all living processes that contain this word.
-fn processes_with(word: &str) -> Vec<String> {
+pub(crate) fn processes_with(word: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let command_line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -101,7 +101,7 @@ async fn await_no_process_with(word: &str, limit: Duration) {
 }
 
 /// A number of seconds to sleep that no other test uses, to find the process by.
-fn unique_seconds() -> String {
+pub(crate) fn unique_seconds() -> String {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     format!("1000.{}{next:04}", std::process::id())
