@@ -21,6 +21,7 @@ use baton_protocol::frame::{self, Frame, FrameError};
 use baton_protocol::limit;
 use baton_protocol::record::{Offset, Record, RecordId};
 use baton_workflow::model::event::Event;
+use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::time::Timestamp;
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -58,6 +59,20 @@ pub struct Stamped {
     pub timestamp: Timestamp,
     /// What happened.
     pub event: Event,
+}
+
+impl Stamped {
+    /// Memory it takes, roughly, in bytes. Output is what is long and often.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let written = match &self.event {
+            Event::Order(_, OrderEvent::OrderStdoutWritten { chunk } | OrderEvent::OrderStderrWritten { chunk }) => {
+                chunk.len()
+            }
+            _ => 0,
+        };
+        size_of::<Self>() + written
+    }
 }
 
 /// What one input led to: the payload of one record.

@@ -107,7 +107,7 @@ impl gate::Promise for Outgoing {
             + match self {
                 Self::Frame(frame) => frame.len(),
                 Self::Reply(_) => 0,
-                Self::Events(events) => events.len() * size_of::<Stamped>(),
+                Self::Events(events) => events.iter().map(Stamped::bytes).sum(),
             }
     }
 }

@@ -15,6 +15,9 @@ use baton_workflow::model::operation::ItemEvent;
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::Problem;
 
+/// Most orders which an agent may have.
+const MAX_INVENTORY: usize = 10_000_000;
+
 impl Controller {
     pub(super) fn on_agent_message(
         &mut self,
@@ -46,6 +49,9 @@ impl Controller {
                 if let Some(session) = session.filter(|session| !session.is_inventory_complete) {
                     session.orders.extend(orders);
                     session.is_inventory_complete = is_complete;
+                    if session.orders.len() > MAX_INVENTORY {
+                        return self.give_up(turn, path, "it tells of more orders than there can be", out);
+                    }
                 }
                 self.reconcile_if_known(turn, path);
             }

@@ -27,6 +27,7 @@ use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
 use baton_protocol::random::Random;
 use baton_protocol::time::{Instant, Now};
+use baton_workflow::id::OrderId;
 use baton_workflow::value::Fields;
 use core::time::Duration;
 use coupling::{Owner, Session};
@@ -146,6 +147,8 @@ pub struct Subagent {
     session: Option<Session>,
     deadlines: Deadlines<Reason>,
     processes: BTreeMap<Attempt, Process>,
+    /// The same, by their orders.
+    by_order: BTreeMap<OrderId, Attempt>,
     /// Ended, but the director has not confirmed that.
     finished: BTreeMap<Attempt, u64>,
     reports: Reports,
@@ -166,6 +169,7 @@ impl Subagent {
             session: None,
             deadlines: Deadlines::new(),
             processes: BTreeMap::new(),
+            by_order: BTreeMap::new(),
             finished: BTreeMap::new(),
             reports: Reports::default(),
             is_stopping: false,
@@ -241,15 +245,13 @@ impl Subagent {
         let mut state = self.state_of(&attempt);
         if state == crate::message::AttemptState::NotStarted && !self.is_stopping {
             // One process of an order at a time, whatever anybody says.
-            let others: Vec<Attempt> =
-                self.processes.keys().filter(|other| other.order_id == attempt.order_id).cloned().collect();
-            if others.is_empty() {
+            if let Some(other) = self.by_order.get(&attempt.order_id).cloned() {
+                self.signal(&other, Signal::Kill, KillCause::Lost, out);
+            } else {
+                self.by_order.insert(attempt.order_id.clone(), attempt.clone());
                 self.processes.insert(attempt.clone(), Process::default());
                 out.hint(SubagentHint::Start { attempt: attempt.clone(), spec });
                 state = crate::message::AttemptState::Running;
-            }
-            for other in others {
-                self.signal(&other, Signal::Kill, KillCause::Lost, out);
             }
         }
         self.tell(|session| FromSubagent::Launched { session, attempt, state }, out);
@@ -319,6 +321,7 @@ impl Subagent {
         out: &mut Outbox<'_, Self>,
     ) {
         let Some(process) = self.processes.remove(&attempt) else { return };
+        self.by_order.remove(&attempt.order_id);
         self.deadlines.cancel(&Reason::Grace(attempt.clone()));
         let end = End { how, killed: process.cause(), return_values, error_line: process.error_line(), duration };
         let number = self.report(Report { attempt: attempt.clone(), what: Reported::Ended(end) }, out);
@@ -420,6 +423,7 @@ impl Machine for Subagent {
 
     fn check(&self) {
         self.deadlines.check();
+        assert_eq!(self.processes.len(), self.by_order.len(), "not one process for each order");
         assert!(self.finished.len() as u64 <= self.reports.last(), "an end that was never reported");
         assert!(self.session.is_none() || self.owner.is_some(), "coupled with nobody");
     }

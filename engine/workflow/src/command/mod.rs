@@ -21,7 +21,7 @@ use crate::id::OrderId;
 use crate::json::Json as _;
 use crate::model::command::{Command, Response};
 use crate::model::event::Event;
-use crate::problem::Checked;
+use crate::problem::{Checked, Problem};
 use crate::state::State;
 use crate::step::{Surroundings, carry_out};
 use crate::value::Value;
@@ -141,8 +141,7 @@ fn decide(state: &State, around: Surroundings<'_>, command: &Command) -> Checked
         }
         Command::UpdateItems { operations } => items::update(state, operations)?,
         Command::ResetAgent { .. } | Command::ResetSubagent { .. } => {
-            // Decided by the machine that talks to the agent.
-            Decision::default()
+            return Err(Problem::new("A reset is decided by the controller that talks to the agent"));
         }
         Command::Batch { .. } => Decision::default(),
     };

@@ -29,7 +29,7 @@ use crate::problem::Problem;
 use crate::schedule::TimeZone;
 use crate::state::{Side, State};
 use crate::time::Timestamp;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -48,26 +48,31 @@ pub struct Surroundings<'a> {
     pub zone: &'a TimeZone,
 }
 
+/// When it is an order's turn: by its priority, and the number of its arrival.
+type Turn = (Reverse<crate::decimal::Decimal>, u64);
+
 /// Orders waiting for their next step: the highest priority first, then the earliest.
 #[derive(Default)]
 struct Queue {
-    waiting: BTreeMap<(Reverse<crate::decimal::Decimal>, u64), OrderId>,
-    known: BTreeSet<OrderId>,
+    waiting: BTreeMap<Turn, OrderId>,
+    known: BTreeMap<OrderId, Turn>,
     count: u64,
 }
 
 impl Queue {
     fn push(&mut self, state: &State, id: &OrderId) {
         let Some(order) = state.order(id) else { return };
-        if self.known.insert(id.clone()) {
+        if !self.known.contains_key(id) {
             self.count += 1;
-            self.waiting.insert((Reverse(order.priority.clone()), self.count), id.clone());
+            let turn = (Reverse(order.priority.clone()), self.count);
+            self.known.insert(id.clone(), turn.clone());
+            self.waiting.insert(turn, id.clone());
         }
     }
 
     fn remove(&mut self, id: &OrderId) {
-        if self.known.remove(id) {
-            self.waiting.retain(|_, waiting| waiting != id);
+        if let Some(turn) = self.known.remove(id) {
+            self.waiting.remove(&turn);
         }
     }
 
