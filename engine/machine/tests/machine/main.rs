@@ -14,5 +14,6 @@ mod process;
 mod reading;
 mod recovery;
 mod reset;
+mod rubbish;
 mod setup;
 mod world;

@@ -7,11 +7,12 @@ use crate::disk::Host;
 use crate::process::{Act as ProcessAct, Process};
 use crate::setup::{agent, controller_config, director_config};
 use baton_machine::attempt::Attempt;
-use baton_machine::codec::Stamped;
+use baton_machine::codec::{Stamped, encode_message};
 use baton_machine::controller::{Controller, ControllerInput};
 use baton_machine::director::{Director, DirectorInput};
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
+use baton_machine::message::Message;
 use baton_machine::process::{Ended, ProcessSpec, Signal};
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_machine::timing::Timing;
@@ -285,6 +286,14 @@ impl World {
     pub(crate) fn file_appears(&mut self, watch: &str, name: &str) {
         let (watch, name) = (OrderWatchPath::new(watch), ExternalOrderName::new(name));
         self.tasks.push_back(Task::Director(Input::Arrived(DirectorInput::FileFound { watch, name })));
+    }
+
+    /// Lets a node hear something that its peer never said.
+    pub(crate) fn forge<M: Message>(&mut self, from: Name, to: Name, message: &M) {
+        let frame = frame::decode(&encode_message(message).expect("a message"), 1..=1).expect("a frame");
+        let of = |(_, ends): &(&LinkId, &(Name, Name))| **ends == (from, to) || **ends == (to, from);
+        let link = self.links.iter().find(of).map(|(link, _)| *link).expect("a link");
+        self.link_input(to, LinkInput::Received { link, frame });
     }
 
     /// Tells a subagent to stop.
