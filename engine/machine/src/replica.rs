@@ -242,6 +242,13 @@ impl Replica {
         self.note(turn, events);
     }
 
+    /// Decides these events, which fit, and all steps that this order, and those they wake, can make then.
+    pub(crate) fn follow(&mut self, turn: Turn<'_>, decided: Vec<Event>, order: OrderId) {
+        let mut events = Vec::new();
+        carry_out(&mut self.state, turn.around, decided, [order], &mut events);
+        self.note(turn, events);
+    }
+
     /// Decides what follows from files which have appeared or vanished.
     pub(crate) fn look_at_files(&mut self, turn: Turn<'_>, files: Vec<(OrderWatchPath, ExternalOrderName)>) {
         let mut events = Vec::new();

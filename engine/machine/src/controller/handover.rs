@@ -178,10 +178,7 @@ impl Controller {
             }
         }
         let failure = OrderStep::of(self.replica.state(), turn.around, id).map(|step| step.failed(outcome));
-        for event in failure.unwrap_or_default() {
-            self.replica.take(turn, event);
-        }
-        self.replica.steps(turn, [id.clone()]);
+        self.replica.follow(turn, failure.unwrap_or_default(), id.clone());
     }
 
     /// What the workflow needs at the agent, itself included.

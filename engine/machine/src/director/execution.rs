@@ -150,10 +150,7 @@ impl Director {
         self.leave_line(id);
         let step = OrderStep::of(self.replica.state(), turn.around, id);
         let failure = step.map(|step| step.failed(Outcome::disrupted(problem)));
-        for event in failure.unwrap_or_default() {
-            self.replica.take(turn, event);
-        }
-        self.replica.steps(turn, [id.clone()]);
+        self.replica.follow(turn, failure.unwrap_or_default(), id.clone());
     }
 
     fn start_process(&mut self, turn: Turn<'_>, start: &JobStart, place: Place) {

@@ -1,6 +1,6 @@
 //! Resets: the last resort.
 
-use crate::setup::{agent, job_with, one_job};
+use crate::setup::{agent, execute, job_with, one_job};
 use crate::world::{Name, World};
 use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::order::OrderState;
@@ -99,4 +99,30 @@ fn resets_in_a_batch_are_carried_out() {
     assert_eq!(world.order("A").map(|order| &order.state), Some(&OrderState::Failed));
     world.run_until("coupled again", |world| world.controller().is_coupled_with(&agent()));
     world.check_replay();
+}
+
+/// Whatever an order does at its agent when that is reset: it comes back and fails.
+#[test]
+fn orders_in_any_state_come_back_from_an_agent_that_is_reset() {
+    let sleep = execute("", "sleep 60000");
+    let fails = execute("", "exit 1");
+    let branch = |id: &str| format!(r#"{{"id": "{id}", "workflow": {{"instructions": [{sleep}]}}}}"#);
+    let instructions = [
+        format!(r#"{{"TYPE": "Fork", "joinIfFailed": true, "branches": [{}, {}]}}"#, branch("a"), branch("b")),
+        format!(
+            r#"{{"TYPE": "Try", "try": {{"instructions": [{fails}]}}, "catch": {{"instructions": [{{"TYPE": "Retry"}}]}},
+                "maxTries": 3, "retryDelays": [600]}}"#
+        ),
+    ];
+    for instruction in instructions {
+        let mut world = World::new();
+        world.deploy("1", &format!(r#"{{"TYPE": "Workflow", "path": "W", "instructions": [{instruction}]}}"#));
+        world.add_order("A");
+        world.run_for(std::time::Duration::from_secs(10));
+        world.command(r#"{"TYPE": "ResetAgent", "agentPath": "AGENT"}"#);
+        world.run_until("coupled again", |world| world.controller().is_coupled_with(&agent()));
+        world.run_for(std::time::Duration::from_secs(10));
+        assert_eq!(world.order("A").map(|order| &order.state), Some(&OrderState::Failed), "{}", world.describe());
+        world.check_replay();
+    }
 }
