@@ -8,6 +8,7 @@
 mod adoption;
 mod agent_link;
 mod handover;
+mod length;
 mod reaction;
 mod reset;
 
@@ -208,7 +209,7 @@ impl Controller {
             let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
             return out.hint(Act::Reply { caller, reply });
         }
-        let answer = self.answer(turn, command, out);
+        let answer = length::check(command).and_then(|()| self.answer(turn, command, out));
         // The answer to a refused command depends on the state too.
         let reply = Reply { answer, event_id: self.replica.last_event_id() };
         self.outgoing.push((Lane::Caller(caller), Outgoing::Reply(reply)));

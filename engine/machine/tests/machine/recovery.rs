@@ -134,3 +134,20 @@ fn orders_go_on_without_the_controller() {
     world.run_until("finished", finished("A"));
     world.check_replay();
 }
+
+#[test]
+fn a_command_that_is_too_long_is_refused() {
+    let mut world = World::new();
+    world.deploy("1", &one_job("out x"));
+    for (count, length) in [(1, 16 << 20), (3, 8 << 20)] {
+        let text = "x".repeat(length);
+        let orders: Vec<String> = (0..count)
+            .map(|n| {
+                format!(r#"{{"id": "A{n}", "workflowPath": "W", "planId": [], "arguments": {{"text": "{text}"}}}}"#)
+            })
+            .collect();
+        let reply = world.try_command(&format!(r#"{{"TYPE": "AddOrders", "orders": [{}]}}"#, orders.join(",")));
+        assert_eq!(reply.answer.err().map(|problem| problem.code.to_string()), Some("CommandTooLong".into()));
+    }
+    assert_eq!(world.controller().state().order_count(), 0);
+}
