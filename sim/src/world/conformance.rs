@@ -7,7 +7,7 @@ use crate::conformance::workflow::world::{
 };
 use baton_machine::director::DirectorInput;
 use baton_machine::timing::Timing;
-use baton_workflow::id::{AgentPath, ExternalOrderName, LockPath, OrderId, OrderWatchPath, SubagentId};
+use baton_workflow::id::{AgentPath, ExternalOrderName, LockPath, OrderId, SubagentId};
 use baton_workflow::json::Json as _;
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::item::{AgentRef, Item, SubagentItem};
@@ -113,15 +113,9 @@ impl Installation {
         }
     }
 
-    /// Tells a director all files of the directories it has begun to watch.
-    fn tell_new_watches(&mut self, known: &BTreeMap<(AgentPath, OrderWatchPath), String>) {
-        let new: Vec<_> = self
-            .nodes
-            .watched()
-            .filter(|(key, directory)| known.get(key) != Some(*directory))
-            .map(|(key, directory)| (key.clone(), directory.clone()))
-            .collect();
-        for ((agent, watch), directory) in new {
+    /// Tells the directors all files of the directories which they have begun to watch.
+    fn tell_new_watches(&mut self) {
+        for ((agent, watch), directory) in self.nodes.take_unread() {
             let prefix = format!("{}/", directory.trim_end_matches('/'));
             let names = self
                 .files
@@ -188,9 +182,8 @@ impl World for Installation {
 
     fn settle(&mut self) -> Checked<()> {
         loop {
-            let known = self.nodes.watched().map(|(key, directory)| (key.clone(), directory.clone())).collect();
             self.nodes.settle()?;
-            self.tell_new_watches(&known);
+            self.tell_new_watches();
             let is_busy = self.processes.serve(&mut self.nodes)?;
             self.processes.end_due(&mut self.nodes);
             for path in self.processes.take_deleted_files() {

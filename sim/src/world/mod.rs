@@ -100,6 +100,8 @@ pub struct World {
     process_hints: VecDeque<(SubagentId, SubagentHint)>,
     /// What directors asked of their hosts about files.
     watched: BTreeMap<(AgentPath, baton_workflow::id::OrderWatchPath), String>,
+    /// Those of them which are to be read as a whole, because a director has begun to watch them, maybe again.
+    unread: Vec<(AgentPath, baton_workflow::id::OrderWatchPath)>,
     trace: Trace,
 }
 
@@ -122,6 +124,7 @@ impl World {
             replies: BTreeMap::new(),
             process_hints: VecDeque::new(),
             watched: BTreeMap::new(),
+            unread: Vec::new(),
             trace: Trace::default(),
         }
     }
@@ -304,6 +307,12 @@ impl World {
         self.watched.iter()
     }
 
+    /// The watched directories which directors want to be told as a whole.
+    pub fn take_unread(&mut self) -> Vec<((AgentPath, baton_workflow::id::OrderWatchPath), String)> {
+        let unread = core::mem::take(&mut self.unread);
+        unread.into_iter().filter_map(|key| self.watched.get(&key).cloned().map(|directory| (key, directory))).collect()
+    }
+
     /// What the next subagent asked of its host.
     pub fn take_process_hint(&mut self) -> Option<(SubagentId, SubagentHint)> {
         self.process_hints.pop_front()
@@ -438,7 +447,9 @@ impl World {
             Act::ReadRecords { reader, from } => self.read_records(place, reader, from),
             Act::Watch { watch, directory } => {
                 if let Place::Director(path) = place {
-                    self.watched.insert((path.clone(), watch), directory);
+                    let key = (path.clone(), watch);
+                    self.unread.push(key.clone());
+                    self.watched.insert(key, directory);
                 }
             }
             Act::Unwatch { watch } => {

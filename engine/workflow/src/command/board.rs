@@ -13,8 +13,8 @@ use crate::model::plan::PlanId;
 use crate::problem::{Checked, Problem};
 use crate::state::State;
 use crate::state::board::{Moved, Notices};
-use crate::step::Surroundings;
 use crate::step::notices::end_of_life;
+use crate::step::{OrderStep, Surroundings};
 use crate::time::Timestamp;
 use crate::value::Value;
 use alloc::format;
@@ -43,9 +43,15 @@ pub(super) fn post(
         (None, Some(Item::GlobalBoard(board))) => end_of_new_notice(board, around)?,
         (end_of_life, _) => end_of_life,
     };
-    let (events, wakes) = Notices::decide_post(notice_id, end_of_life, around.now);
-    let orders = if wakes { state.notices().expecting(notice_id).cloned().collect() } else { Vec::new() };
-    Ok(Decision { events, orders })
+    let (mut events, wakes) = Notices::decide_post(notice_id, end_of_life, around.now);
+    if wakes {
+        for id in state.notices().expecting(notice_id) {
+            if let Some(step) = OrderStep::of(state, around, id) {
+                events.extend(step.on_notice_posted(notice_id)?);
+            }
+        }
+    }
+    Ok(Decision::of(events))
 }
 
 pub(super) fn delete(state: &State, notice_id: &NoticeId) -> Checked<Decision> {

@@ -51,8 +51,8 @@ pub(super) fn update(state: &State, operations: &[ItemOperation]) -> Checked<Dec
         return Err(problem);
     }
     transaction.drop_unchanged(state);
-    Problem::combine(transaction.missing(state).into_iter().chain(transaction.still_referenced(state)))
-        .map_or(Ok(()), Err)?;
+    let problems = [transaction.known_versions(state), transaction.missing(state), transaction.still_referenced(state)];
+    Problem::combine(problems.into_iter().flatten()).map_or(Ok(()), Err)?;
     Ok(transaction.decide(state))
 }
 
@@ -168,6 +168,16 @@ impl Transaction {
             _ => None,
         };
         self.changed_workflows = self.put.keys().filter_map(workflow_path).collect();
+    }
+
+    /// A version of a workflow never changes: orders are in it.
+    fn known_versions(&self, state: &State) -> Vec<Problem> {
+        let is_known = |key: &&ItemKey| matches!(key, ItemKey::WorkflowVersion(_)) && state.items().contains(key);
+        let duplicate = |key: &ItemKey| {
+            let arguments = [("type", "VersionId".to_string()), ("key", key.to_string())];
+            Problem::coded("DuplicateKey", arguments, format!("{key} exists already and is another workflow"))
+        };
+        self.put.keys().filter(is_known).map(duplicate).collect()
     }
 
     /// The current version of a workflow after the transaction.

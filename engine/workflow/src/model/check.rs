@@ -3,6 +3,7 @@
 use super::instruction::{Instruction, Statement};
 use super::job::WorkflowJob;
 use super::workflow::{Block, Workflow};
+use crate::expression::scope::EmptyScope;
 use crate::flow::branches;
 use crate::id::{JobName, Label, SubagentBundleId};
 use crate::json::{Doc, Step, limit};
@@ -310,11 +311,14 @@ impl<'a> WorkflowCheck<'a> {
     }
 }
 
+/// What is wrong with a bundle id which is already known, because nothing else than the workflow decides about it.
 fn bundle_problem(job: &WorkflowJob) -> Option<Problem> {
-    match job.subagent_bundle_id_expr.as_ref()?.as_constant()? {
-        Value::String(name) if name.is_empty() => None,
-        Value::String(name) => SubagentBundleId::checked(&name).err(),
-        _ => Some(Problem::new("subagentBundleIdExpr must give a name (a string)")),
+    let expression = job.subagent_bundle_id_expr.as_ref().filter(|expression| expression.is_pure())?;
+    match expression.eval(&EmptyScope) {
+        Ok(Value::String(name)) if name.is_empty() => None,
+        Ok(Value::String(name)) => SubagentBundleId::checked(&name).err(),
+        Ok(_) => Some(Problem::new("subagentBundleIdExpr must give a name (a string)")),
+        Err(problem) => Some(problem),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::expression::board::BoardExpression;
 use crate::expression::function::ExprFunction;
 use crate::id::{AgentPath, BoardPath, JobName, Label, LockPath, WorkflowPath};
 use crate::json::schema::{self, Schemas};
-use crate::json::{Doc, Json};
+use crate::json::{Doc, Json, Node};
 use crate::position::{BranchPath, PositionOrLabel};
 use crate::problem::{Checked, Problem};
 use crate::schedule::{AdmissionTimeScheme, Schedule};
@@ -29,6 +29,12 @@ pub struct Statement {
 
 impl Json for Statement {
     fn read(doc: &Doc<'_>) -> Option<Self> {
+        if doc.node.get("TYPE").and_then(Node::as_str) == Some("If")
+            && doc.node.get("ifThens").is_some()
+            && doc.node.get("predicate").is_some()
+        {
+            return doc.fail(Problem::new("An If has either ifThens or predicate and then, not both"));
+        }
         let label = doc.object()?.optional("label", &[], || None);
         let instruction = Instruction::read(doc);
         Some(Self { label: label?, instruction: instruction? })

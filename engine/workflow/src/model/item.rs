@@ -116,7 +116,8 @@ crate::json_struct! {
 fn check_agent(agent: &AgentRef) -> Checked<()> {
     match (agent.directors.len(), &agent.uri) {
         (0, None) => Err(Problem::new("Missing Director")),
-        (1 | 2, None) | (0, Some(_)) => Ok(()),
+        (1 | 2, None) => super::check::unique("Subagent", agent.directors.iter()),
+        (0, Some(_)) => Ok(()),
         (_, Some(_)) => Err(Problem::new("An agent has either directors or a uri, not both")),
         (n, None) => Err(Problem::new(format!("An agent has one or two directors, not {n}"))),
     }

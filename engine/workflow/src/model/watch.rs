@@ -2,6 +2,7 @@
 
 use super::order::ExternalOrderKey;
 use crate::expression::Expression;
+use crate::expression::pattern::Pattern;
 use crate::id::{AgentPath, ExternalOrderName, OrderId, OrderWatchPath, WorkflowPath};
 use crate::problem::{Checked, Problem};
 use crate::time::Duration;
@@ -42,7 +43,7 @@ fn check_file_watch(watch: &FileWatch) -> Checked<()> {
     if watch.order_expr.is_some() && watch.order_id_expression.is_some() {
         return Err(Problem::new("orderExpr and orderIdExpression exclude each other"));
     }
-    Ok(())
+    watch.pattern.as_deref().map_or(Ok(()), |pattern| Pattern::new(pattern.into()).check())
 }
 
 crate::json_union! {

@@ -48,10 +48,11 @@ pub struct Surroundings<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// When it is an order's turn: by its priority, and the number of its arrival.
-type Turn = (Reverse<crate::decimal::Decimal>, u64);
+/// When it is an order's turn: by its priority, without one at once; and by the number of its arrival.
+type Turn = (Option<Reverse<crate::decimal::Decimal>>, u64);
 
-/// Orders waiting for their next step: the highest priority first, then the earliest.
+/// Orders waiting for their next step: those whose step belongs to the one just made, then the highest priority, then the
+/// earliest.
 #[derive(Default)]
 struct Queue {
     waiting: BTreeMap<Turn, OrderId>,
@@ -61,10 +62,19 @@ struct Queue {
 
 impl Queue {
     fn push(&mut self, state: &State, id: &OrderId) {
-        let Some(order) = state.order(id) else { return };
+        if let Some(order) = state.order(id) {
+            self.insert(Some(Reverse(order.priority.clone())), id);
+        }
+    }
+
+    fn push_at_once(&mut self, id: &OrderId) {
+        self.insert(None, id);
+    }
+
+    fn insert(&mut self, priority: Option<Reverse<crate::decimal::Decimal>>, id: &OrderId) {
         if !self.known.contains_key(id) {
             self.count += 1;
-            let turn = (Reverse(order.priority.clone()), self.count);
+            let turn = (priority, self.count);
             self.known.insert(id.clone(), turn.clone());
             self.waiting.insert(turn, id.clone());
         }
@@ -148,8 +158,10 @@ fn take(state: &mut State, around: Surroundings<'_>, event: Event, queue: &mut Q
             _ => {}
         }
     }
+    let is_notice = matches!(events.last(), Some(Event::Order(_, OrderEvent::OrderNoticePosted { .. })));
     for id in woken.iter().chain(&granted) {
-        queue.push(state, id);
+        // What a notice lets orders do belongs to the step which posts it.
+        if is_notice { queue.push_at_once(id) } else { queue.push(state, id) }
     }
     if let Some((plan_id, workflow_id)) = left {
         for event in state.plans().decide_after_order_deleted(&plan_id, state.notices(), around.now) {

@@ -1,9 +1,10 @@
 //! Posting, expecting and consuming notices.
 
 use super::order_step::OrderStep;
-use crate::expression::board::Availability;
+use crate::expression::board::{Availability, BoardExpression};
 use crate::expression::scope::unknown_key;
 use crate::id::{BoardPath, NoticeKey};
+use crate::model::event::Event;
 use crate::model::instruction::{Instruction, WhenNotAnnounced};
 use crate::model::item::Item;
 use crate::model::notice::NoticeId;
@@ -82,13 +83,8 @@ impl OrderStep<'_> {
                 (ids, false)
             }
         };
+        let availability = self.availability(boards, &notice_ids, None);
         let notices = self.state.notices();
-        let availability = boards.eval(&mut |path| {
-            notice_ids
-                .iter()
-                .find(|id| id.board_path.as_str() == path)
-                .map_or(Availability::Unknown, |id| notices.availability(id))
-        });
         let any_posted = notice_ids.iter().any(|id| notices.availability(id) == Availability::True);
         match (availability, when_not_announced) {
             (Availability::True, _) => self.take_notices(notice_ids, consumes, None),
@@ -106,6 +102,47 @@ impl OrderStep<'_> {
                 self.take_notices(notice_ids, false, Some(MoveReason::NoNotice))
             }
         }
+    }
+
+    /// What the boards say; a notice which is being posted counts as posted.
+    fn availability(
+        &self,
+        boards: &BoardExpression,
+        notice_ids: &[NoticeId],
+        posted: Option<&NoticeId>,
+    ) -> Availability {
+        let notices = self.state.notices();
+        boards.eval(&mut |path| match notice_ids.iter().find(|id| id.board_path.as_str() == path) {
+            None => Availability::Unknown,
+            Some(id) if Some(id) == posted => Availability::True,
+            Some(id) => notices.availability(id),
+        })
+    }
+
+    /// What an order that waits for a notice does when a command posts this notice. It moves just behind its instruction: the
+    /// command does not depend on what comes there.
+    ///
+    /// # Errors
+    /// The order does not stand at an instruction which expects notices.
+    pub(crate) fn on_notice_posted(mut self, posted: &NoticeId) -> Checked<Vec<Event>> {
+        let OrderState::ExpectingNotices { notice_ids } = &self.order.state else { return Ok(Vec::new()) };
+        let notice_ids = notice_ids.clone();
+        let (boards, consumes) = match self.instruction()? {
+            Instruction::ExpectNotices { board_paths, .. } => (board_paths, false),
+            Instruction::ConsumeNotices { board_paths, .. } => (board_paths, true),
+            other => return Err(Problem::new(format!("{} does not expect notices", other.type_name()))),
+        };
+        if self.availability(boards, &notice_ids, Some(posted)) != Availability::True {
+            return Ok(Vec::new());
+        }
+        if consumes {
+            self.emit(OrderEvent::OrderNoticesConsumptionStarted { notice_ids })?;
+        } else {
+            self.emit(OrderEvent::OrderNoticesRead)?;
+            let to = self.position().next();
+            self.emit(OrderEvent::OrderMoved { to, reason: None })?;
+        }
+        Ok(self.events)
     }
 
     fn take_notices(&mut self, notice_ids: Vec<NoticeId>, consumes: bool, reason: Option<MoveReason>) -> Checked<()> {
