@@ -76,9 +76,7 @@ pub(super) fn global_to_plannable(
     let Some(Item::GlobalBoard(old)) = state.items().board(&board.path) else {
         return Err(Problem::new(format!("Board:{} is not a GlobalBoard", board.path)));
     };
-    if state.items().plan_schema(schema_id).is_none() {
-        return Err(unknown_key("PlanSchemaId", &format!("PlanSchema:{schema_id}")));
-    }
+    check_schema(state, schema_id)?;
     let split = split.restrict("splitNoticeKey", 1, 1)?;
     let destination = |notice_id: &NoticeId| {
         let key = Value::String(notice_id.notice_key.to_arc());
@@ -113,6 +111,7 @@ pub(super) fn plannable_to_global(
     let Some(Item::PlannableBoard(old)) = state.items().board(&board.path) else {
         return Err(Problem::new(format!("Board:{} is not a PlannableBoard", board.path)));
     };
+    check_schema(state, schema_id)?;
     let make = make.restrict("makeNoticeKey", 2, 2)?;
     let end_of_life = end_of_new_notice(board, around)?;
     let destination = |notice_id: &NoticeId| {
@@ -133,6 +132,13 @@ pub(super) fn plannable_to_global(
     changed.item_revision = Some(revision);
     let concerns = |plan_id: &PlanId| matches!(plan_id, PlanId::Of(schema, _) if schema == schema_id);
     change(state, &board.path, Item::GlobalBoard(Arc::new(changed)), &concerns, &destination)
+}
+
+fn check_schema(state: &State, schema_id: &PlanSchemaId) -> Checked<()> {
+    match state.items().plan_schema(schema_id) {
+        Some(_) => Ok(()),
+        None => Err(unknown_key("PlanSchemaId", &format!("PlanSchema:{schema_id}"))),
+    }
 }
 
 fn change(
