@@ -17,7 +17,7 @@ impl Flow {
     /// The workflow as this agent needs it. Positions stay as they are.
     #[must_use]
     pub fn reduce_for_agent(&self, agent_path: &AgentPath) -> Workflow {
-        let mut reduction = Reduction { agent_path, jobs: Vec::new(), has_job: false };
+        let mut reduction = Reduction { agent_path, jobs: Vec::new(), has_work: false };
         let root = reduction.block(self.root());
         Workflow { instructions: root.instructions, jobs: root.jobs, ..head(&self.workflow) }
     }
@@ -43,8 +43,9 @@ struct Reduction<'a> {
     agent_path: &'a AgentPath,
     /// Jobs of the blocks around, outermost first.
     jobs: Vec<Jobs>,
-    /// Whether what has been visited executes a job of the agent.
-    has_job: bool,
+    /// Whether the agent has something to do in what has been visited: it executes a job, or orders are sent there to fork
+    /// or to stick to a subagent.
+    has_work: bool,
 }
 
 impl Reduction<'_> {
@@ -70,23 +71,24 @@ impl Reduction<'_> {
                 self.execute(instruction, agent_path == Some(self.agent_path))
             }
             Instruction::ExecuteAnonymous { job, .. } => self.execute(instruction, job.agent_path == *self.agent_path),
-            Instruction::If { .. }
-            | Instruction::Try { .. }
-            | Instruction::StickySubagent { .. }
-            | Instruction::Options { .. } => self.nested(instruction),
+            Instruction::If { .. } | Instruction::Try { .. } | Instruction::Options { .. } => self.nested(instruction),
+            Instruction::StickySubagent { agent_path, .. } => {
+                self.has_work |= agent_path == self.agent_path;
+                self.nested(instruction)
+            }
             Instruction::Fork { agent_path, .. } | Instruction::ForkList { agent_path, .. } => {
-                self.nested_with_job(instruction, agent_path.as_ref() == Some(self.agent_path))
+                self.nested_with_work(instruction, agent_path.as_ref() == Some(self.agent_path))
             }
             Instruction::Lock { .. }
             | Instruction::Cycle { .. }
             | Instruction::ConsumeNotices { .. }
-            | Instruction::AdmissionTime { .. } => self.nested_with_job(instruction, false),
+            | Instruction::AdmissionTime { .. } => self.nested_with_work(instruction, false),
             other => other.clone(),
         }
     }
 
     fn execute(&mut self, instruction: &Instruction, is_here: bool) -> Instruction {
-        self.has_job |= is_here;
+        self.has_work |= is_here;
         if is_here { instruction.clone() } else { Instruction::Gap }
     }
 
@@ -94,12 +96,12 @@ impl Reduction<'_> {
         map_blocks(instruction, &mut |block| self.block(block.into()))
     }
 
-    /// The reduced instruction, if a job of the agent is in it, or if it `is_kept` anyway.
-    fn nested_with_job(&mut self, instruction: &Instruction, is_kept: bool) -> Instruction {
-        let had_job = mem::take(&mut self.has_job);
+    /// The reduced instruction, if the agent has something to do in it, or executes it itself.
+    fn nested_with_work(&mut self, instruction: &Instruction, is_executed: bool) -> Instruction {
+        let had_work = mem::replace(&mut self.has_work, is_executed);
         let reduced = self.nested(instruction);
-        let result = if self.has_job || is_kept { reduced } else { Instruction::Gap };
-        self.has_job |= had_job;
+        let result = if self.has_work { reduced } else { Instruction::Gap };
+        self.has_work |= had_work;
         result
     }
 }

@@ -12,10 +12,15 @@ impl OrderStep<'_> {
     /// Lets the order fail. The outcome is added to its history; without one, the last outcome is that of the failure.
     pub(super) fn fail(&mut self, outcome: Option<Outcome>) -> Checked<()> {
         let is_uncatchable = outcome.as_ref().or(self.order.last_outcome()).is_some_and(Outcome::is_uncatchable);
+        let stops = self.flow.stops_on_failure(self.position());
+        // Only an order that has been started can be caught, and it is not started before its time.
+        if !stops && !is_uncatchable && self.is_protected() && !self.start()? {
+            return Ok(());
+        }
         if let Some(outcome) = outcome {
             self.emit(OrderEvent::OrderOutcomeAdded { outcome })?;
         }
-        if self.flow.stops_on_failure(self.position()) {
+        if stops {
             if self.at_controller_or_detach()? {
                 return self.emit(OrderEvent::OrderStopped);
             }
@@ -83,6 +88,19 @@ impl OrderStep<'_> {
             return self.emit(OrderEvent::OrderFailedInFork { moved_to, outcome: None });
         }
         self.emit(OrderEvent::OrderFailed { moved_to, outcome: None })
+    }
+
+    /// Whether a Try around the order catches its failure.
+    fn is_protected(&self) -> bool {
+        let mut block = self.position().block.clone();
+        while block != self.order.inner_block {
+            match block.parent() {
+                Some((parent, BranchId::Try(retry))) if self.catches(&parent, retry.unwrap_or(0)) => return true,
+                Some((parent, branch)) if !branch.is_fork() => block = parent.block,
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// Whether the Try at this position catches a failure of this try. It does not when all tries are used up and the catch

@@ -257,8 +257,11 @@ impl<'a> OrderStep<'a> {
             && !(position.block == self.order.inner_block && self.is_at_end())
     }
 
-    /// The instruction could not be executed.
+    /// The instruction could not be executed. An order that waited stops waiting, and so can fail.
     fn disrupted(&mut self, problem: Problem) -> Checked<()> {
+        if self.order.is_resettable() && !self.order.is_suspended_or_stopped() {
+            self.emit(OrderEvent::OrderStateReset)?;
+        }
         if self.order.is_failable() {
             return self.fail(Some(Outcome::disrupted(problem)));
         }
