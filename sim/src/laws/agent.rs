@@ -107,7 +107,10 @@ impl Agent {
         }
         events.push(Event::Order(order.id.clone(), order.attached_to_agent_event(self.path.clone())));
         self.told.remove(&order.id);
-        self.take(clock, &events, std::slice::from_ref(&order.id));
+        // Whether orders may go on can depend on each of the items.
+        let known = self.node.state().orders().map(|order| order.id.clone());
+        let orders: Vec<OrderId> = known.chain([order.id.clone()]).collect();
+        self.take(clock, &events, &orders);
     }
 
     fn needs(&self, item: &Item) -> bool {
