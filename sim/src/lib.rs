@@ -2,6 +2,7 @@
 
 pub mod choice;
 pub mod conformance;
+pub mod fuzz;
 pub mod laws;
 pub mod storm;
 pub mod trace;
