@@ -16,8 +16,11 @@ use baton_workflow::json::{from_text, to_text};
 use baton_workflow::model::item::Item;
 use std::fmt::Debug;
 
+/// What a fuzzer calls with bytes of its own; panics on what must not happen.
+pub type Target = fn(&[u8]);
+
 /// The targets by name: those of `fuzz/fuzz_targets/`, and of the folders in `fuzz/corpus/`.
-pub const TARGETS: [(&str, fn(&[u8])); 4] =
+pub const TARGETS: [(&str, Target); 4] =
     [("document", document), ("expression", expression), ("record", record), ("commands", commands)];
 
 /// A document in any format and dialect: the first byte says which. Items which are read can be written and read again.

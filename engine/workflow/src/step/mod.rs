@@ -34,8 +34,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-/// Most events which one call decides; more can only come from a workflow that runs in circles without waiting.
-pub const MAX_EVENTS: usize = 1_000_000;
+/// Most steps of one order which one call decides; more can only come from a workflow that runs in circles without waiting.
+pub const MAX_STEPS: u32 = 100_000;
 
 /// What a step depends on besides the state.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,8 @@ struct Queue {
     waiting: BTreeMap<Turn, OrderId>,
     known: BTreeMap<OrderId, Turn>,
     count: u64,
+    /// How often it has been an order's turn.
+    steps: BTreeMap<OrderId, u32>,
 }
 
 impl Queue {
@@ -86,10 +88,14 @@ impl Queue {
         }
     }
 
-    fn pop(&mut self) -> Option<OrderId> {
+    /// The next order, and how often it has been its turn.
+    fn pop(&mut self) -> Option<(OrderId, u32)> {
         let (_, id) = self.waiting.pop_first()?;
         self.known.remove(&id);
-        Some(id)
+        let steps = self.steps.entry(id.clone()).or_default();
+        *steps += 1;
+        let steps = *steps;
+        Some((id, steps))
     }
 }
 
@@ -119,10 +125,9 @@ pub fn carry_out(
     for id in orders {
         queue.push(state, &id);
     }
-    let limit = events.len() + MAX_EVENTS;
-    while let Some(id) = queue.pop() {
+    while let Some((id, steps)) = queue.pop() {
         let Some(step) = OrderStep::of(state, around, &id) else { continue };
-        let decided = if events.len() > limit {
+        let decided = if steps > MAX_STEPS {
             step.broken(Problem::new("The workflow runs in circles without waiting"))
         } else {
             step.next()
