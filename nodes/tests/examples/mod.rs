@@ -53,7 +53,7 @@ fn an_arriving_file_is_processed() {
 
 #[test]
 fn books_are_closed_at_the_end_of_the_month_or_by_force() {
-    let present = ["the forced order closes the books", "NoAdmissionPeriodStart"];
+    let present = ["the forced order closes the books", "NoAdmissionPeriodStart", "a report is sent"];
     check("month-end.yaml", &[], 0, &present, &["the regular order closes the books"]);
 }
 
