@@ -1,7 +1,7 @@
 //! The expression language of workflows: conditions, computed arguments, environment variables, messages, ids.
 //!
 //! An [`Expression`] is parsed once ([`Expression::parse`]), prints itself in a normal form which parses to the same
-//! expression again, and is evaluated in a [`Scope`](scope::Scope), which knows the names. Everything is bounded: the nesting by
+//! expression again, and is evaluated in a [`Scope`], which knows the names. Everything is bounded: the nesting by
 //! [`MAX_NESTING`], the effort and the size of a result by the limits of [`evaluation`]. So neither a hostile text
 //! nor a hostile expression can exhaust stack, memory or time.
 //!

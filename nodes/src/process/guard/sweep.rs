@@ -1,7 +1,7 @@
 //! Kills what killed processes left behind: descendants that left the process group before their parent died.
 //!
 //! They have become children of the guard, strangers to it. Whose they are tells their environment (see
-//! [`Marker`](super::tree::Marker)). All processes killed meanwhile are swept for in one pass over the strangers, so that
+//! [`Marker`]). All processes killed meanwhile are swept for in one pass over the strangers, so that
 //! killing many costs little more than killing one. A process that cleared its environment *and* left its parents is not
 //! recognised; it lives until the guard ends.
 
