@@ -207,7 +207,6 @@ fn continues(event: &OrderEvent) -> bool {
             | OrderEvent::OrderSleeping { .. }
             | OrderEvent::OrderStdoutWritten { .. }
             | OrderEvent::OrderStderrWritten { .. }
-            | OrderEvent::OrderStopped
             | OrderEvent::OrderSuspended
             | OrderEvent::OrderWaitingForAdmission { .. }
             | OrderEvent::OrderTransferred { .. }
