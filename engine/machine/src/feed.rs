@@ -4,8 +4,8 @@
 //! nothing is kept for a reader that is gone. The newest events are in memory, up to [`BYTES`]; older ones the host reads
 //! from storage, starting at the record that [`Feed::after`] names.
 //!
-//! An event id says nothing about where its record is. So for every [`STRIDE`]th record both are remembered; these marks are
-//! part of images, since what readers have not seen may be older than an image.
+//! An event id says nothing about where its record is. So for every [`STRIDE`]th record, and after every [`STRIDE_BYTES`],
+//! both are remembered; these marks are part of images, since what readers have not seen may be older than an image.
 
 use crate::codec::{Stamped, event_id};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -18,8 +18,11 @@ use serde::{Deserialize, Serialize};
 /// How many bytes of encoded records are kept in memory.
 pub const BYTES: usize = 8 << 20;
 
-/// How many records are between two marks.
+/// How many records are between two marks, at most.
 pub const STRIDE: u64 = 256;
+
+/// After so many bytes of encoded records there is another mark. So no more than these are kept though nobody needs them.
+pub const STRIDE_BYTES: usize = 1 << 20;
 
 /// About how many bytes of encoded records a part has.
 pub const PART_BYTES: usize = 256 << 10;
@@ -33,6 +36,8 @@ pub struct Feed {
     before: EventId,
     last: EventId,
     marks: Marks,
+    /// Bytes since the last mark.
+    unmarked: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -92,9 +97,11 @@ impl Feed {
     /// A transaction was appended, in the records from `first` to before `end`; it has this many bytes.
     pub(crate) fn push(&mut self, first: Offset, end: Offset, bytes: usize, events: Arc<[Stamped]>) {
         let Some(last) = events.last().map(|event| event.event_id) else { return };
-        if first.0.next_multiple_of(STRIDE) < end.0 {
+        if first.0.next_multiple_of(STRIDE) < end.0 || self.unmarked >= STRIDE_BYTES {
             self.marks.offsets.insert(self.last.0, first.0);
+            self.unmarked = 0;
         }
+        self.unmarked += bytes;
         self.last = last;
         self.bytes += bytes;
         self.records.push_back(Kept { end, last, bytes, events });
@@ -178,6 +185,18 @@ mod tests {
         feed.push(Offset(1), Offset(2), 1, [event(2)].into());
         assert_eq!(ids(feed.after(EventId(0))), [1]);
         assert_eq!(ids(feed.after(EventId(1))), [2]);
+    }
+
+    #[test]
+    fn what_is_still_needed_is_known_up_to_some_bytes() {
+        let mut feed = Feed::default();
+        for n in 0..100 {
+            feed.push(Offset(n), Offset(n + 1), STRIDE_BYTES / 3, [event(10 + n)].into());
+        }
+        for n in 0..99 {
+            let needed = feed.release(EventId(10 + n));
+            assert!((n.saturating_sub(2)..=n + 1).contains(&needed.0), "{needed} after {n}");
+        }
     }
 
     #[test]
