@@ -3,7 +3,7 @@
 //! On the disk, the writer's thread does the work; its queue is bounded, and what does not fit waits here, bounded by the
 //! limits of the node's own journal. A failure of the disk is final.
 
-use super::memory::Memory;
+use super::memory::{Memory, Room};
 use super::{Halt, RECORDS_AT_ONCE};
 use baton_protocol::journal::{Generation, Stored};
 use baton_protocol::record::{Offset, Position, Record};
@@ -64,11 +64,11 @@ pub(super) enum Progress {
 }
 
 impl Journal {
-    /// An empty journal that is forgotten with the process.
+    /// An empty journal that is forgotten with the process. It takes of this room.
     #[must_use]
-    pub fn in_memory() -> Opened {
+    pub fn in_memory(room: &Room) -> Opened {
         Opened {
-            journal: Self::of(Kind::Memory(Memory::default()), Offset::ZERO),
+            journal: Self::of(Kind::Memory(Memory::new(room.clone())), Offset::ZERO),
             recovered: baton_protocol::journal::Recovered::default(),
             image: None,
             records: Vec::new(),
@@ -187,9 +187,13 @@ impl Journal {
         }
     }
 
-    /// Whether images are kept. Else it is enough to say that there is one.
-    pub(super) fn keeps_images(&self) -> bool {
-        matches!(self.kind, Kind::Disk { .. })
+    /// Bytes of records in memory which could be released; none if the journal keeps images. Then it is enough to say that
+    /// there is one.
+    pub(super) fn bytes_in_memory(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Memory(memory) => Some(memory.bytes()),
+            Kind::Disk { .. } => None,
+        }
     }
 
     /// Writes an image of the state at `at`, which is durable. [`Progress::Imaged`] or [`Progress::NotImaged`] follows.

@@ -16,6 +16,7 @@ mod memory;
 
 pub use clock::{Clock, wall_clock};
 pub use journal::{Journal, Opened};
+pub use memory::Room;
 
 use baton_machine::replica::RecoveryError;
 use baton_protocol::limit::Limits;
@@ -23,9 +24,11 @@ use baton_protocol::machine::{Input, Machine};
 use baton_protocol::node::Node;
 use baton_protocol::outbox::{Effect, EffectOf};
 use baton_protocol::record::{Offset, Position, Record};
+use baton_protocol::time::Instant;
 use journal::Progress;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -35,8 +38,12 @@ const REQUESTS: usize = 1024;
 /// An image is taken after so many bytes of records, at least.
 const IMAGE_AFTER: u64 = 64 << 20;
 
-/// The same for a journal in memory, where an image costs nothing.
-const RELEASE_AFTER: u64 = 4 << 20;
+/// When a journal in memory, where an image costs nothing, holds so many bytes of records, the machine is asked to release
+/// what nobody needs.
+const RELEASE_AFTER: usize = 4 << 20;
+
+/// So often it is asked at most.
+const RELEASE_PAUSE: Duration = Duration::from_millis(20);
 
 /// An image is taken when the records after the last one are so many times longer than it.
 const IMAGE_RATIO: u64 = 2;
@@ -240,6 +247,8 @@ struct Images {
     taken: Option<(Position, Vec<u8>)>,
     /// Being written.
     is_writing: bool,
+    /// Of a journal in memory: when its machine may be asked again to release.
+    next_release: Instant,
 }
 
 struct Driver<H: Host> {
@@ -297,6 +306,7 @@ impl<H: Host> Driver<H> {
                 return Ok(Some(Input::Due));
             }
             self.was_due = false;
+            let release_time = self.release_time();
             tokio::select! {
                 biased;
                 // Stopped too if nobody could say so any more.
@@ -319,6 +329,7 @@ impl<H: Host> Driver<H> {
                     self.soon.extend(input.map(Input::Arrived));
                 }
                 () = self.clock.reach(deadline) => return Ok(Some(Input::Due)),
+                () = self.clock.reach(release_time), if release_time.is_some() => self.ask_to_release(),
             }
         }
     }
@@ -346,21 +357,35 @@ impl<H: Host> Driver<H> {
         Ok(())
     }
 
+    /// When the machine is to be asked to release records of a journal in memory: later too, because what nobody needs any
+    /// more may become more without a new record.
+    fn release_time(&self) -> Option<Instant> {
+        let bytes = self.journal.bytes_in_memory()?;
+        (bytes >= RELEASE_AFTER).then_some(self.images.next_release)
+    }
+
+    fn ask_to_release(&mut self) {
+        let journal = self.node.journal();
+        let end = journal.end();
+        self.images.next_release = self.clock.instant() + RELEASE_PAUSE;
+        if journal.watermarks().committed == end.offset {
+            self.soon.extend(self.host.imaged(end).map(Input::Arrived));
+        }
+    }
+
     /// Takes an image if it is time, and hands it over when its records are sure.
     fn take_image(&mut self) -> Result<(), Halt> {
-        let journal = self.node.journal();
-        let committed = journal.watermarks().committed;
-        if !self.journal.keeps_images() {
-            let end = journal.end();
-            if self.images.since >= RELEASE_AFTER && committed == end.offset {
-                self.images.since = 0;
-                self.soon.extend(self.host.imaged(end).map(Input::Arrived));
+        if self.journal.bytes_in_memory().is_some() {
+            if self.release_time().is_some_and(|time| time <= self.clock.instant()) {
+                self.ask_to_release();
             }
             return Ok(());
         }
         if self.images.is_writing {
             return Ok(());
         }
+        let journal = self.node.journal();
+        let committed = journal.watermarks().committed;
         let images = &mut self.images;
         if images.taken.is_none() && images.since >= IMAGE_AFTER.max(IMAGE_RATIO * images.last) {
             images.since = 0;

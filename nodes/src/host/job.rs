@@ -1,6 +1,7 @@
 //! One process of a subagent, from its start to its end.
 
 use super::files::FileStore;
+use crate::driver::Room;
 use crate::process::{self, Event, Killer, Launch, Launcher, Status, Stream};
 use baton_machine::attempt::Attempt;
 use baton_machine::message::Channel;
@@ -21,6 +22,8 @@ pub(super) struct Workshop {
     pub(super) files: FileStore,
     /// Where relative paths of executables lead.
     pub(super) executables: PathBuf,
+    /// Room for what processes cause.
+    pub(super) room: Room,
     pub(super) requests: mpsc::Sender<SubagentRequest>,
 }
 
@@ -34,7 +37,9 @@ pub(super) enum Flow {
 }
 
 /// Starts a process and tells what happens to it.
-pub(super) async fn run(shop: Arc<Workshop>, attempt: Attempt, spec: ProcessSpec, flow: watch::Receiver<Flow>) {
+pub(super) async fn run(shop: Arc<Workshop>, attempt: Attempt, spec: ProcessSpec, mut flow: watch::Receiver<Flow>) {
+    // It does not matter here that the subagent is gone.
+    let _ = may_flow(&mut flow, &shop.room).await;
     let start = Instant::now();
     let (how, return_values) = match launch(&shop, &spec).await {
         Ok((running, files)) => {
@@ -85,7 +90,7 @@ async fn supervise(
     shop.tell(started).await;
     loop {
         // When nobody can pause any more, the subagent is gone; dropping the process kills it.
-        if flow.wait_for(|flow| *flow != Flow::Paused).await.is_err() {
+        if may_flow(&mut flow, &shop.room).await.is_err() {
             return (Ended::KilledBeforeStart, Ok(Fields::default()));
         }
         match running.next().await {
@@ -107,6 +112,21 @@ async fn supervise(
                 return (how, values.map(|values| values.iter().map(field).collect()));
             }
             None => return (Ended::NotStarted { reason: "the process has no end".to_owned() }, Ok(Fields::default())),
+        }
+    }
+}
+
+/// Waits until output may be taken. An error if nobody is left who could say so.
+async fn may_flow(flow: &mut watch::Receiver<Flow>, room: &Room) -> Result<(), watch::error::RecvError> {
+    loop {
+        let now = *flow.wait_for(|flow| *flow != Flow::Paused).await?;
+        if now == Flow::Ending {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = room.is_left() => return Ok(()),
+            changed = flow.changed() => changed?,
         }
     }
 }

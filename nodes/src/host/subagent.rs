@@ -4,7 +4,7 @@ use super::files::FileStore;
 use super::job::{self, Flow, Job, Workshop};
 use super::links::Links;
 use super::local::Local;
-use crate::driver::{self, Entrance, Halt, Halts, Host, Journal, Opened, Reading, Running};
+use crate::driver::{self, Entrance, Halt, Halts, Host, Journal, Opened, Reading, Room, Running};
 use crate::process::{Killer, Launcher};
 use baton_machine::attempt::Attempt;
 use baton_machine::link::{LinkInput, Peer};
@@ -32,6 +32,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// Where relative paths of executables lead.
     pub executables: PathBuf,
+    /// Nothing is started and no output is taken unless there is room.
+    pub room: Room,
 }
 
 /// What a subagent is asked.
@@ -75,10 +77,11 @@ pub fn start(settings: Settings, local: Local, halts: Halts) -> Result<Running<S
         launcher: settings.launcher,
         files,
         executables: settings.executables,
+        room: settings.room.clone(),
         requests: entrance.requests(),
     };
     let host = SubagentHost { links: links.clone(), shop: Arc::new(shop), jobs: BTreeMap::new() };
-    let Opened { journal, recovered, .. } = Journal::in_memory();
+    let Opened { journal, recovered, .. } = Journal::in_memory(&settings.room);
     let running = driver::start(Subagent::new(settings.config), journal, recovered, host, entrance, halts)?;
     links.listen(settings.peer);
     Ok(running)

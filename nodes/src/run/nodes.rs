@@ -1,7 +1,7 @@
 //! The nodes of a run: a controller, and for each agent a director with its subagents, all in this process.
 
 use super::items::Items;
-use crate::driver::{Halt, Halts, Journal, Opened, Running};
+use crate::driver::{Halt, Halts, Journal, Opened, Room, Running};
 use crate::host::controller::{self, Client, ControllerRequest, Recovered};
 use crate::host::director::{self, DirectorRequest};
 use crate::host::local::Local;
@@ -90,6 +90,19 @@ struct AllRunning {
     subagents: Vec<Running<SubagentRequest>>,
 }
 
+/// What all nodes stand on.
+struct Ground<'a> {
+    /// Of the journals, if they are kept.
+    folder: Option<&'a Path>,
+    /// For scripts and files.
+    work: &'a Path,
+    executables: &'a Path,
+    launcher: &'a Launcher,
+    /// For the journals, if they are not kept.
+    room: Room,
+    halts: Halts,
+}
+
 /// An agent to be started.
 struct Agent {
     path: AgentPath,
@@ -111,8 +124,9 @@ impl Nodes {
                 Some(path.as_path())
             }
         };
+        let room = Room::default();
         // The controller's journal is the first thing in the folder, and locks it.
-        let opened = open(folder, CONTROLLER, journal::CONTROLLER_NAME)?;
+        let opened = open(folder, CONTROLLER, journal::CONTROLLER_NAME, &room)?;
         let controller = controller::recover(controller_config(), opened)?;
         let agents = agents(items, controller.state());
 
@@ -129,7 +143,8 @@ impl Nodes {
         let launcher = Launcher::start(config).await?;
         let mut running = AllRunning::default();
         let (halts, halted) = mpsc::channel(1);
-        match running.start(agents, controller, &launcher, folder, &work, executables, &halts) {
+        let ground = Ground { folder, work: &work, executables, launcher: &launcher, room, halts };
+        match running.start(agents, controller, &ground) {
             Ok(client) => Ok(Self { client, running, launcher, halted, _work: temporary }),
             Err(error) => {
                 running.stop().await;
@@ -161,17 +176,13 @@ impl Nodes {
 }
 
 impl AllRunning {
-    #[expect(clippy::too_many_arguments, reason = "all that nodes need")]
     fn start(
         &mut self,
         agents: Vec<Agent>,
         controller: Recovered,
-        launcher: &Launcher,
-        folder: Option<&Path>,
-        work: &Path,
-        executables: &Path,
-        halts: &Halts,
+        ground: &Ground<'_>,
     ) -> Result<Client, StartFailure> {
+        let Ground { folder, work, executables, launcher, room, halts } = ground;
         let local = Local::default();
         // From below, so that everybody who is dialled is there.
         for agent in agents {
@@ -179,14 +190,15 @@ impl AllRunning {
                 let settings = subagent::Settings {
                     peer: Peer::Subagent(id.clone()),
                     config: SubagentConfig { environment: environment(), timing: Timing::DEFAULT },
-                    launcher: launcher.clone(),
+                    launcher: (*launcher).clone(),
                     files: work.join("files").join(escaped(id.as_str())),
-                    executables: executables.to_owned(),
+                    executables: executables.to_path_buf(),
+                    room: room.clone(),
                 };
                 self.subagents.push(subagent::start(settings, local.clone(), halts.clone())?);
             }
             let name = format!("{AGENT}{}", escaped(agent.path.as_str()));
-            let opened = open(folder, &name, &journal::agent_name(&agent.path))?;
+            let opened = open(*folder, &name, &journal::agent_name(&agent.path), room)?;
             let config = DirectorConfig {
                 node_id: agent.path.to_string(),
                 local_subagent: agent.local,
@@ -229,10 +241,10 @@ fn check_folder(path: &Path, resume: bool) -> Result<(), StartFailure> {
     }
 }
 
-fn open(folder: Option<&Path>, sub_folder: &str, name: &str) -> Result<Opened, Halt> {
+fn open(folder: Option<&Path>, sub_folder: &str, name: &str, room: &Room) -> Result<Opened, Halt> {
     match folder {
         Some(folder) => Journal::open(&folder.join(sub_folder), name, Options::default()),
-        None => Ok(Journal::in_memory()),
+        None => Ok(Journal::in_memory(room)),
     }
 }
 
