@@ -2,7 +2,7 @@
 //!
 //! Only reading the command line is done here; each sub-command has a module with a function `main` which gets its
 //! arguments and returns the exit status. Exit statuses are the same everywhere: 0 is success, 1 failure, 2 a call which
-//! makes no sense.
+//! makes no sense; 3 is a run that broke off.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

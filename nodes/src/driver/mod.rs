@@ -13,10 +13,12 @@
 mod clock;
 mod journal;
 mod memory;
+mod operator;
 
 pub use clock::{Clock, wall_clock};
 pub use journal::{Journal, Opened};
 pub use memory::Room;
+pub use operator::{Halted, News, Operator, Saying, Warning};
 
 use baton_machine::replica::RecoveryError;
 use baton_protocol::limit::Limits;
@@ -100,9 +102,6 @@ pub trait Host: Send + 'static {
 
     /// Tells the machine that the image at this position is durable.
     fn imaged(&mut self, at: Position) -> Option<InputOf<Self>>;
-
-    /// Tells people something that went wrong but does no harm.
-    fn warn(&mut self, message: String);
 }
 
 /// What a host's machine takes.
@@ -151,9 +150,6 @@ impl<R> Running<R> {
     }
 }
 
-/// Tells why a node has halted. Of several, the first is told.
-pub type Halts = mpsc::Sender<Halt>;
-
 /// The way to a node which does not run yet. Hosts need it, for what happens later.
 pub struct Entrance<R> {
     requests: mpsc::Sender<R>,
@@ -182,7 +178,7 @@ impl<R> Default for Entrance<R> {
 }
 
 /// Starts a node that is alone: not one of a pair. The machine is in the state of the end of the journal. Should the node
-/// halt, `halts` is told why.
+/// halt, the operator is told why.
 ///
 /// # Errors
 /// When the operating system gives no random number.
@@ -195,7 +191,7 @@ pub fn start<H: Host>(
     recovered: baton_protocol::journal::Recovered,
     host: H,
     entrance: Entrance<H::Request>,
-    halts: Halts,
+    operator: Operator,
 ) -> Result<Running<H::Request>, Halt> {
     let seed = random_seed().map_err(Halt::NoSeed)?;
     let node = Node::new(machine, baton_protocol::journal::Journal::alone(recovered, Limits::DEFAULT));
@@ -214,13 +210,13 @@ pub fn start<H: Host>(
         soon: VecDeque::from([Input::Start { seed }]),
         was_due: false,
         images: Images::default(),
+        operator: operator.clone(),
     };
     let driver = tokio::spawn(driver.run());
     let ended = tokio::spawn(async move {
         let result = driver.await.unwrap_or_else(|error| Err(Halt::Panicked(error.to_string())));
         if let Err(halt) = result {
-            // Somebody else was first, or nobody asks.
-            let _ = halts.try_send(halt);
+            operator.halted(halt);
         }
     });
     Ok(Running { requests: entrance.requests, stop, ended })
@@ -267,6 +263,7 @@ struct Driver<H: Host> {
     /// Whether the last input was that the deadline is reached.
     was_due: bool,
     images: Images,
+    operator: Operator,
 }
 
 impl<H: Host> Driver<H> {
@@ -320,7 +317,7 @@ impl<H: Host> Driver<H> {
                     }
                     Progress::NotImaged(reason) => {
                         self.images.is_writing = false;
-                        self.host.warn(format!("no image of the state was written, the journal grows: {reason}"));
+                        self.operator.warn(format!("no image of the state was written, the journal grows: {reason}"));
                     }
                 },
                 Some(input) = self.reads.recv() => return Ok(Some(Input::Arrived(input))),

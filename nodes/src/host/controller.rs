@@ -2,7 +2,7 @@
 
 use super::links::Links;
 use super::local::Local;
-use crate::driver::{self, Entrance, Halt, Halts, Host, Journal, Opened, Reading, Running};
+use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Running};
 use baton_machine::codec::Stamped;
 use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, ReaderId, Reply};
@@ -104,6 +104,7 @@ pub struct Recovered {
     machine: Controller,
     journal: Journal,
     recovered: baton_protocol::journal::Recovered,
+    notes: Vec<String>,
 }
 
 /// Recovers a controller from its journal.
@@ -111,9 +112,9 @@ pub struct Recovered {
 /// # Errors
 /// When the journal cannot be replayed.
 pub fn recover(config: ControllerConfig, opened: Opened) -> Result<Recovered, Halt> {
-    let Opened { journal, recovered, image, records, notes: _ } = opened;
+    let Opened { journal, recovered, image, records, notes } = opened;
     let machine = Controller::recover(config, image.as_deref(), &records)?;
-    Ok(Recovered { machine, journal, recovered })
+    Ok(Recovered { machine, journal, recovered, notes })
 }
 
 impl Recovered {
@@ -127,7 +128,8 @@ impl Recovered {
     ///
     /// # Errors
     /// When the operating system refuses something.
-    pub fn start(self, local: Local, halts: Halts) -> Result<(Running<ControllerRequest>, Client), Halt> {
+    pub fn start(self, local: Local, operator: Operator) -> Result<(Running<ControllerRequest>, Client), Halt> {
+        self.notes.into_iter().for_each(|note| operator.warn(note));
         let entrance = Entrance::new();
         let host = ControllerHost {
             links: Links::new(local, entrance.requests()),
@@ -137,7 +139,7 @@ impl Recovered {
             released: EventId::BEFORE_FIRST,
         };
         let client = Client { requests: entrance.requests() };
-        Ok((driver::start(self.machine, self.journal, self.recovered, host, entrance, halts)?, client))
+        Ok((driver::start(self.machine, self.journal, self.recovered, host, entrance, operator)?, client))
     }
 }
 
@@ -224,8 +226,6 @@ impl Host for ControllerHost {
     fn imaged(&mut self, at: Position) -> Option<ControllerInput> {
         Some(ControllerInput::Imaged { at, released: self.released })
     }
-
-    fn warn(&mut self, _: String) {}
 }
 
 impl Drop for ControllerHost {

@@ -3,7 +3,7 @@
 use super::links::Links;
 use super::local::Local;
 use super::watch::Watches;
-use crate::driver::{self, Entrance, Halt, Halts, Host, Opened, Reading, Running};
+use crate::driver::{self, Entrance, Halt, Host, Opened, Operator, Reading, Running};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
 use baton_machine::host::{Act, Lane, Outgoing};
 use baton_machine::link::{LinkInput, Peer};
@@ -34,14 +34,16 @@ pub fn start(
     opened: Opened,
     peer: Peer,
     local: Local,
-    halts: Halts,
+    operator: Operator,
 ) -> Result<Running<DirectorRequest>, Halt> {
-    let Opened { journal, recovered, image, records, notes: _ } = opened;
+    let Opened { journal, recovered, image, records, notes } = opened;
+    notes.into_iter().for_each(|note| operator.warn(note));
     let machine = Director::recover(config, image.as_deref(), &records)?;
     let entrance = Entrance::new();
     let links = Links::new(local, entrance.requests());
-    let host = DirectorHost { links: links.clone(), watches: Watches::default(), requests: entrance.requests() };
-    let running = driver::start(machine, journal, recovered, host, entrance, halts)?;
+    let host =
+        DirectorHost { links: links.clone(), watches: Watches::new(operator.clone()), requests: entrance.requests() };
+    let running = driver::start(machine, journal, recovered, host, entrance, operator)?;
     links.listen(peer);
     Ok(running)
 }
@@ -86,8 +88,6 @@ impl Host for DirectorHost {
     fn imaged(&mut self, at: Position) -> Option<DirectorInput> {
         Some(DirectorInput::Imaged { at })
     }
-
-    fn warn(&mut self, _: String) {}
 }
 
 impl Drop for DirectorHost {

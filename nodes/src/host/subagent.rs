@@ -4,7 +4,7 @@ use super::files::FileStore;
 use super::job::{self, Flow, Job, Workshop};
 use super::links::Links;
 use super::local::Local;
-use crate::driver::{self, Entrance, Halt, Halts, Host, Journal, Opened, Reading, Room, Running};
+use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Room, Running};
 use crate::process::{Killer, Launcher};
 use baton_machine::attempt::Attempt;
 use baton_machine::link::{LinkInput, Peer};
@@ -68,7 +68,7 @@ struct SubagentHost {
 ///
 /// # Errors
 /// When its folder cannot be made, or the operating system refuses something else.
-pub fn start(settings: Settings, local: Local, halts: Halts) -> Result<Running<SubagentRequest>, Halt> {
+pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Running<SubagentRequest>, Halt> {
     let entrance = Entrance::new();
     let files =
         FileStore::new(settings.files.clone()).map_err(|error| Halt::Folder { folder: settings.files, error })?;
@@ -82,7 +82,7 @@ pub fn start(settings: Settings, local: Local, halts: Halts) -> Result<Running<S
     };
     let host = SubagentHost { links: links.clone(), shop: Arc::new(shop), jobs: BTreeMap::new() };
     let Opened { journal, recovered, .. } = Journal::in_memory(&settings.room);
-    let running = driver::start(Subagent::new(settings.config), journal, recovered, host, entrance, halts)?;
+    let running = driver::start(Subagent::new(settings.config), journal, recovered, host, entrance, operator)?;
     links.listen(settings.peer);
     Ok(running)
 }
@@ -144,8 +144,6 @@ impl Host for SubagentHost {
     fn imaged(&mut self, _: Position) -> Option<SubagentInput> {
         None
     }
-
-    fn warn(&mut self, _: String) {}
 }
 
 impl SubagentHost {

@@ -1,8 +1,9 @@
 //! Watches directories for a director.
 //!
 //! A directory is looked at once a second: that works with every file system, and needs nothing of the kernel that could be
-//! used up. A directory that cannot be read is taken for empty of news until it can.
+//! used up. A directory that cannot be read is taken for empty of news until it can, and the operator is warned.
 
+use crate::driver::Operator;
 use baton_machine::director::DirectorInput;
 use baton_workflow::id::{ExternalOrderName, OrderWatchPath};
 use std::collections::BTreeMap;
@@ -20,18 +21,23 @@ const PERIOD: Duration = Duration::from_secs(1);
 type Look = (Option<SystemTime>, u64);
 
 /// The directories that are being watched.
-#[derive(Default)]
 pub(super) struct Watches {
+    operator: Operator,
     tasks: BTreeMap<OrderWatchPath, JoinHandle<()>>,
 }
 
 impl Watches {
+    /// None yet. Who operates the node is told when a directory cannot be read.
+    pub(super) fn new(operator: Operator) -> Self {
+        Self { operator, tasks: BTreeMap::new() }
+    }
+
     /// Watches a directory, from now on or anew, and tells what is there, and what changes.
     pub(super) fn watch<R>(&mut self, watch: OrderWatchPath, directory: String, requests: mpsc::Sender<R>)
     where
         R: From<DirectorInput> + Send + 'static,
     {
-        let task = tokio::spawn(look_for_ever(watch.clone(), directory.into(), requests));
+        let task = tokio::spawn(look_for_ever(watch.clone(), directory.into(), requests, self.operator.clone()));
         if let Some(before) = self.tasks.insert(watch, task) {
             before.abort();
         }
@@ -51,12 +57,24 @@ impl Drop for Watches {
     }
 }
 
-async fn look_for_ever<R: From<DirectorInput>>(watch: OrderWatchPath, directory: PathBuf, requests: mpsc::Sender<R>) {
+async fn look_for_ever<R: From<DirectorInput>>(
+    watch: OrderWatchPath,
+    directory: PathBuf,
+    requests: mpsc::Sender<R>,
+    operator: Operator,
+) {
+    let mut failure = None;
     let mut known: Option<BTreeMap<ExternalOrderName, Look>> = None;
     loop {
         let path = directory.clone();
         let looked = tokio::task::spawn_blocking(move || look(&path)).await;
-        if let Ok(Ok(found)) = looked {
+        let looked = looked.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let is_new = |error: &io::Error| failure != Some(error.kind());
+        if let Some(error) = looked.as_ref().err().filter(|error| is_new(error)) {
+            operator.warn(format!("{watch} finds no files, {} cannot be read: {error}", directory.display()));
+        }
+        failure = looked.as_ref().err().map(io::Error::kind);
+        if let Ok(found) = looked {
             for input in news(&watch, known.as_ref(), &found) {
                 if requests.send(input.into()).await.is_err() {
                     return;

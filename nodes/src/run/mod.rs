@@ -1,8 +1,8 @@
 //! `baton run`: runs one workflow now, with all nodes in this process, and shows what happens.
 //!
 //! The nodes are the same as in production and talk over links; only their clients differ. The run ends when its order does,
-//! or when nobody but an operator could move it on. The exit status says how: 0 finished, 1 failed, 2 unusable input, 128 plus
-//! the number of the signal that ended it.
+//! or when nobody but an operator could move it on. The exit status says how: 0 finished, 1 failed, 2 unusable input, 3 broken
+//! off, 128 plus the number of the signal that ended it.
 
 mod items;
 mod json;
@@ -15,7 +15,7 @@ mod terminal;
 mod view;
 
 use crate::cli::RunArguments;
-use crate::driver::Halt;
+use crate::driver::{Halt, Halted, Saying};
 use crate::host::controller::{Client, Gone};
 use baton_machine::codec::Stamped;
 use baton_protocol::event_id::EventId;
@@ -63,8 +63,8 @@ enum Failure {
     #[error(transparent)]
     Start(#[from] StartFailure),
     /// A node has halted.
-    #[error("the run has ended because a node halted: {0}")]
-    Halted(Halt),
+    #[error("the run has broken off, {0}")]
+    Halted(Halted),
     /// The controller has ended, nobody knows why.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -80,6 +80,14 @@ enum Failure {
 }
 
 impl Failure {
+    /// What became of the order, as far as that is known.
+    fn how(&self) -> How {
+        match self {
+            Self::Unusable(_) | Self::Refused(_) | Self::Start(_) | Self::System(..) => How::NotRun,
+            Self::Halted(_) | Self::Gone(_) | Self::Contradiction(_) | Self::Output(_) => How::BrokenOff,
+        }
+    }
+
     fn status(&self) -> u8 {
         match self {
             Self::Unusable(_) | Self::Refused(_) => 2,
@@ -87,7 +95,8 @@ impl Failure {
             Self::Start(
                 StartFailure::NothingToResume(_) | StartFailure::JournalExists(_) | StartFailure::NotAJournal(_),
             ) => 2,
-            _ => 1,
+            Self::Start(_) | Self::System(..) => 1,
+            Self::Halted(_) | Self::Gone(_) | Self::Contradiction(_) | Self::Output(_) => 3,
         }
     }
 }
@@ -95,29 +104,42 @@ impl Failure {
 /// Runs the workflow and returns the exit status.
 #[must_use]
 pub fn main(arguments: &RunArguments) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&Failure::System("threads", error)),
+    let is_json = arguments.json || !io::stdout().is_terminal();
+    let mut report = if is_json { Report::Json(JsonReport::new()) } else { Report::Terminal(TerminalReport::new()) };
+    let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(arguments, &mut report));
+            // A person may still be asked; that thread ends with the process.
+            runtime.shutdown_timeout(Duration::ZERO);
+            result
+        }
+        Err(error) => Err(Failure::System("threads", error)),
     };
-    let result = runtime.block_on(run(arguments));
-    // A person may still be asked; that thread ends with the process.
-    runtime.shutdown_timeout(Duration::ZERO);
-    match result {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => complain(&failure),
+    let (end, status) = match result {
+        Ok(ended) => ended,
+        Err(failure) => (End { how: failure.how(), reason: Some(failure.to_string()) }, failure.status()),
+    };
+    // Where nobody can be told, the status must do.
+    let told = report.end(&end, status);
+    if let (How::NotRun | How::BrokenOff, Some(reason)) = (end.how, &end.reason) {
+        let _ = writeln!(io::stderr(), "baton run: {reason}");
+    }
+    match told {
+        Err(error) if !matches!(end.how, How::BrokenOff) => {
+            let failure = Failure::Output(error);
+            let _ = writeln!(io::stderr(), "baton run: {failure}");
+            ExitCode::from(failure.status())
+        }
+        _ => ExitCode::from(status),
     }
 }
 
-fn complain(failure: &Failure) -> ExitCode {
-    // Where nobody can be told, the status must do.
-    let _ = writeln!(io::stderr(), "baton run: {failure}");
-    ExitCode::from(failure.status())
-}
-
-async fn run(arguments: &RunArguments) -> Result<u8, Failure> {
+/// Runs the workflow. Says how the order ended, and with which exit status the process is to end.
+async fn run(arguments: &RunArguments, report: &mut Report) -> Result<(End, u8), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::System("signals", error))?;
     let items = Items::read(&arguments.file, arguments.items.as_deref())?;
     let order = fresh_order(arguments, &items)?;
+    report.set_order(&order.id.0);
     let memory = match &arguments.journal {
         Some(path) => Memory::Folder { path: path.clone(), resume: arguments.resume },
         None => Memory::None,
@@ -125,13 +147,15 @@ async fn run(arguments: &RunArguments) -> Result<u8, Failure> {
     let executables = arguments.file.parent().unwrap_or(Path::new("."));
     let mut nodes = tokio::select! {
         nodes = Nodes::start(&items, &memory, executables) => nodes?,
-        status = signals.first() => return Ok(status),
+        status = signals.first() => {
+            return Ok((End { how: How::NotRun, reason: Some("interrupted before it began".to_owned()) }, status));
+        }
     };
     signals.set_launcher(nodes.launcher());
     let client = nodes.client.clone();
     let begun = tokio::select! {
-        run = Run::begin(arguments, &items, order, client) => run,
-        halt = nodes.halted() => Err(Failure::Halted(halt)),
+        run = Run::begin(arguments, &items, order, client, report) => run,
+        halted = nodes.news.halted() => Err(Failure::Halted(halted)),
     };
     let result = match begun {
         Ok(run) => run.follow(&mut nodes, &mut signals).await,
@@ -161,11 +185,11 @@ fn fresh_order(arguments: &RunArguments, items: &Items) -> Result<FreshOrder, Fa
 }
 
 /// A run under way.
-struct Run {
+struct Run<'a> {
     client: Client,
     view: View,
     after: EventId,
-    report: Report,
+    report: &'a mut Report,
     answering: Answering,
     questions: Questions,
     /// The exit status that the signal asks for which came.
@@ -174,19 +198,18 @@ struct Run {
     giving_up: Option<String>,
 }
 
-impl Run {
+impl<'a> Run<'a> {
     /// Gives the controller what it needs, and the order, unless it has it already.
     async fn begin(
         arguments: &RunArguments,
         items: &Items,
         order: FreshOrder,
         client: Client,
+        report: &'a mut Report,
     ) -> Result<Self, Failure> {
         let root = order.id.0.clone();
         let (state, after) = client.state().await?;
         let is_known = state.order(&root).is_some();
-        let is_json = arguments.json || !io::stdout().is_terminal();
-        let report = if is_json { Report::Json(JsonReport::new()) } else { Report::Terminal(TerminalReport::new()) };
         let run = Self {
             client,
             view: View::of(root, state),
@@ -205,7 +228,7 @@ impl Run {
     }
 
     /// Follows the order to its end.
-    async fn follow(mut self, nodes: &mut Nodes, signals: &mut Signals) -> Result<u8, Failure> {
+    async fn follow(mut self, nodes: &mut Nodes, signals: &mut Signals) -> Result<(End, u8), Failure> {
         let (part, mut parts) = mpsc::channel(PARTS);
         tokio::spawn(read_events(self.client.clone(), self.after, part));
         let mut screen = interval(SCREEN);
@@ -221,7 +244,10 @@ impl Run {
         }
         loop {
             if let Some(end) = self.view.end().cloned() {
-                return self.finish(end);
+                while let Some(warning) = nodes.news.warning() {
+                    self.report.warning(&warning).map_err(Failure::Output)?;
+                }
+                return Ok(self.finish(end));
             }
             tokio::select! {
                 biased;
@@ -230,7 +256,10 @@ impl Run {
                     self.note("interrupted: the order is being cancelled; once more to end at once")?;
                     self.cancel().await?;
                 }
-                halt = nodes.halted() => return Err(Failure::Halted(halt)),
+                saying = nodes.news.next() => match saying {
+                    Saying::Halted(halted) => return Err(Failure::Halted(halted)),
+                    Saying::Warning(warning) => self.report.warning(&warning).map_err(Failure::Output)?,
+                },
                 events = parts.recv() => {
                     let events = events.ok_or(Gone)?;
                     self.take(events).await?;
@@ -301,7 +330,7 @@ impl Run {
         Ok(())
     }
 
-    fn finish(mut self, end: End) -> Result<u8, Failure> {
+    fn finish(self, end: End) -> (End, u8) {
         let end = match (self.giving_up, end.how) {
             (Some(reason), How::Cancelled) => End { how: How::Failed, reason: Some(reason) },
             _ => end,
@@ -311,8 +340,7 @@ impl Run {
             (Some(status), _) => status,
             (None, _) => 1,
         };
-        self.report.end(&self.view, &end, status).map_err(Failure::Output)?;
-        Ok(status)
+        (end, status)
     }
 
     fn note(&mut self, text: &str) -> Result<(), Failure> {

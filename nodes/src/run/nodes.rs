@@ -1,7 +1,7 @@
 //! The nodes of a run: a controller, and for each agent a director with its subagents, all in this process.
 
 use super::items::Items;
-use crate::driver::{Halt, Halts, Journal, Opened, Room, Running};
+use crate::driver::{Halt, Journal, News, Opened, Operator, Room, Running};
 use crate::host::controller::{self, Client, ControllerRequest, Recovered};
 use crate::host::director::{self, DirectorRequest};
 use crate::host::local::Local;
@@ -21,7 +21,6 @@ use baton_workflow::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 
 /// The folder of the controller's journal.
 pub(super) const CONTROLLER: &str = "controller";
@@ -79,7 +78,8 @@ pub(super) struct Nodes {
     pub(super) client: Client,
     running: AllRunning,
     launcher: Launcher,
-    halted: mpsc::Receiver<Halt>,
+    /// What the nodes have said.
+    pub(super) news: News,
     _work: Option<TempDir>,
 }
 
@@ -100,7 +100,8 @@ struct Ground<'a> {
     launcher: &'a Launcher,
     /// For the journals, if they are not kept.
     room: Room,
-    halts: Halts,
+    /// Speaks for the controller.
+    operator: Operator,
 }
 
 /// An agent to be started.
@@ -142,23 +143,15 @@ impl Nodes {
         let config = LauncherConfig { work_directory: processes, guard_program: None, process_limit: None };
         let launcher = Launcher::start(config).await?;
         let mut running = AllRunning::default();
-        let (halts, halted) = mpsc::channel(1);
-        let ground = Ground { folder, work: &work, executables, launcher: &launcher, room, halts };
+        let (operator, news) = Operator::new("controller");
+        let ground = Ground { folder, work: &work, executables, launcher: &launcher, room, operator };
         match running.start(agents, controller, &ground) {
-            Ok(client) => Ok(Self { client, running, launcher, halted, _work: temporary }),
+            Ok(client) => Ok(Self { client, running, launcher, news, _work: temporary }),
             Err(error) => {
                 running.stop().await;
                 launcher.stop().await;
                 Err(error)
             }
-        }
-    }
-
-    /// Waits until a node halts, which it does not do without a reason.
-    pub(super) async fn halted(&mut self) -> Halt {
-        match self.halted.recv().await {
-            Some(halt) => halt,
-            None => std::future::pending().await,
         }
     }
 
@@ -182,7 +175,7 @@ impl AllRunning {
         controller: Recovered,
         ground: &Ground<'_>,
     ) -> Result<Client, StartFailure> {
-        let Ground { folder, work, executables, launcher, room, halts } = ground;
+        let Ground { folder, work, executables, launcher, room, operator } = ground;
         let local = Local::default();
         // From below, so that everybody who is dialled is there.
         for agent in agents {
@@ -195,7 +188,7 @@ impl AllRunning {
                     executables: executables.to_path_buf(),
                     room: room.clone(),
                 };
-                self.subagents.push(subagent::start(settings, local.clone(), halts.clone())?);
+                self.subagents.push(subagent::start(settings, local.clone(), operator.of(&format!("subagent {id}")))?);
             }
             let name = format!("{AGENT}{}", escaped(agent.path.as_str()));
             let opened = open(*folder, &name, &journal::agent_name(&agent.path), room)?;
@@ -205,10 +198,11 @@ impl AllRunning {
                 locality: locality(),
                 timing: Timing::DEFAULT,
             };
+            let operator = operator.of(&format!("agent {}", agent.path));
             let peer = Peer::Agent(agent.path);
-            self.directors.push(director::start(config, opened, peer, local.clone(), halts.clone())?);
+            self.directors.push(director::start(config, opened, peer, local.clone(), operator)?);
         }
-        let (controller, client) = controller.start(local, halts.clone())?;
+        let (controller, client) = controller.start(local, operator.clone())?;
         self.controller = Some(controller);
         Ok(client)
     }

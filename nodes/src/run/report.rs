@@ -3,7 +3,9 @@
 use super::json::JsonReport;
 use super::terminal::TerminalReport;
 use super::view::{End, View};
+use crate::driver::Warning;
 use baton_machine::codec::Stamped;
+use baton_workflow::id::OrderId;
 use std::io;
 
 /// A form of output.
@@ -39,11 +41,27 @@ impl Report {
         }
     }
 
-    /// The end.
-    pub(super) fn end(&mut self, view: &View, end: &End, status: u8) -> io::Result<()> {
+    /// What a node has to say.
+    pub(super) fn warning(&mut self, warning: &Warning) -> io::Result<()> {
         match self {
-            Self::Json(report) => report.end(view, end, status),
-            Self::Terminal(report) => report.end(view, end),
+            Self::Json(report) => report.warning(warning),
+            Self::Terminal(report) => report.note(&warning.to_string()),
+        }
+    }
+
+    /// Which order is run, as soon as that is known.
+    pub(super) fn set_order(&mut self, order: &OrderId) {
+        match self {
+            Self::Json(report) => report.set_order(order),
+            Self::Terminal(report) => report.set_order(order),
+        }
+    }
+
+    /// The end, once.
+    pub(super) fn end(&mut self, end: &End, status: u8) -> io::Result<()> {
+        match self {
+            Self::Json(report) => report.end(end, status),
+            Self::Terminal(report) => report.end(end),
         }
     }
 }

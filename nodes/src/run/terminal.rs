@@ -46,6 +46,8 @@ pub(super) struct TerminalReport {
     /// What runs: the label it was started with, and when.
     running: BTreeMap<OrderId, (String, Timestamp)>,
     start: i64,
+    /// The order that is run.
+    order: String,
 }
 
 impl TerminalReport {
@@ -57,6 +59,7 @@ impl TerminalReport {
             lines: Lines::default(),
             running: BTreeMap::new(),
             start: wall_clock().as_millis(),
+            order: String::new(),
         }
     }
 
@@ -199,14 +202,20 @@ impl TerminalReport {
         write_all(&screen)
     }
 
-    pub(super) fn end(&mut self, view: &View, end: &End) -> io::Result<()> {
+    pub(super) fn set_order(&mut self, order: &OrderId) {
+        self.order = order.to_string();
+    }
+
+    pub(super) fn end(&mut self, end: &End) -> io::Result<()> {
         let took = duration(wall_clock().as_millis() - self.start);
-        let id = view.root();
+        let id = &self.order;
         let reason = end.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         match end.how {
             How::Finished => self.line(Style::Good, &format!("✔ order {id} finished ({took})")),
             How::Failed => self.line(Style::Bad, &format!("✘ order {id} failed{reason} ({took})")),
             How::Cancelled => self.line(Style::Bad, &format!("✘ order {id} cancelled ({took})")),
+            // That is told on standard error.
+            How::NotRun | How::BrokenOff => {}
         }
         self.write()
     }

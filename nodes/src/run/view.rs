@@ -33,6 +33,10 @@ pub(super) enum How {
     Failed,
     /// It was cancelled.
     Cancelled,
+    /// There was none: the run did not begin.
+    NotRun,
+    /// Nobody knows: the run broke off.
+    BrokenOff,
 }
 
 /// The state of the run.

@@ -3,6 +3,7 @@
 mod endings;
 mod journal;
 mod killing;
+mod operator;
 mod output;
 
 use std::path::{Path, PathBuf};
