@@ -6,6 +6,7 @@
 use crate::choice::Choice;
 use crate::world::{Place, World};
 use baton_machine::attempt::Attempt;
+use baton_machine::draft::Slice;
 use baton_machine::process::{Ended, Signal};
 use baton_machine::subagent::{SubagentHint, SubagentInput};
 use baton_machine::timing::Timing;
@@ -92,6 +93,11 @@ pub fn pass(seed: u64) -> Checked<Report> {
         away: BTreeMap::new(),
         crashes: 0,
     };
+    let mut slices = choice.child("slices");
+    if slices.below(2) == 0 {
+        let orders = usize::try_from(slices.between(1, 10)).unwrap_or(1);
+        storm.world.set_slice(Slice { orders, ..Slice::DEFAULT });
+    }
     storm.deploy()?;
     storm.add_orders()?;
     let bad = storm.world.now().instant + BAD_WEATHER;

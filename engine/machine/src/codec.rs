@@ -150,23 +150,7 @@ impl Transaction {
     /// The payloads of its records, in their order: one, if none is longer than `limit` then.
     #[must_use]
     pub fn encode_records(&self, limit: usize) -> Vec<Vec<u8>> {
-        let whole = self.encode();
-        if whole.len() <= limit {
-            return Vec::from([whole]);
-        }
-        let mut pieces: Vec<Vec<u8>> = whole
-            .chunks(limit.saturating_sub(1).max(1))
-            .map(|chunk| {
-                let mut piece = Vec::with_capacity(1 + chunk.len());
-                piece.push(PIECE);
-                piece.extend_from_slice(chunk);
-                piece
-            })
-            .collect();
-        if let Some(form) = pieces.last_mut().and_then(|piece| piece.first_mut()) {
-            *form = LAST_PIECE;
-        }
-        pieces
+        cut(self.encode(), limit)
     }
 
     /// Inverse of [`Self::encode`], of all versions. Records are read by an [`Assembly`].
@@ -179,6 +163,35 @@ impl Transaction {
             (found, _) => Err(unknown_version("transaction", found, TRANSACTION_VERSION)),
         }
     }
+}
+
+/// The payloads of a transaction's records, in their order.
+fn cut(whole: Vec<u8>, limit: usize) -> Vec<Vec<u8>> {
+    if whole.len() <= limit {
+        return Vec::from([whole]);
+    }
+    let mut pieces: Vec<Vec<u8>> = whole
+        .chunks(limit.saturating_sub(1).max(1))
+        .map(|chunk| {
+            let mut piece = Vec::with_capacity(1 + chunk.len());
+            piece.push(PIECE);
+            piece.extend_from_slice(chunk);
+            piece
+        })
+        .collect();
+    if let Some(form) = pieces.last_mut().and_then(|piece| piece.first_mut()) {
+        *form = LAST_PIECE;
+    }
+    pieces
+}
+
+/// As [`Transaction::encode_records`], of events which are encoded already.
+pub(crate) fn transaction_records(count: usize, events: &[u8], limit: usize) -> Vec<Vec<u8>> {
+    let mut whole = Vec::with_capacity(10 + events.len());
+    whole.push(TRANSACTION_VERSION);
+    encode_into(&count, &mut whole);
+    whole.extend_from_slice(events);
+    cut(whole, limit)
 }
 
 /// Puts transactions together from the records of a journal, in their order.
@@ -296,11 +309,27 @@ fn unknown_version(what: &'static str, found: u8, known: u8) -> CodecError {
 }
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes);
+    bytes
+}
+
+/// Appends the bytes of a value.
+pub(crate) fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     #[expect(
         clippy::expect_used,
         reason = "writing to memory fails for unsized sequences only, and no type here has any"
     )]
-    bincode::serde::encode_to_vec(value, bincode::config::standard()).expect("encodable")
+    bincode::serde::encode_into_writer(value, Appending(bytes), bincode::config::standard()).expect("encodable");
+}
+
+struct Appending<'b>(&'b mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Appending<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 fn decode_whole<T: DeserializeOwned, const LIMIT: usize>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {

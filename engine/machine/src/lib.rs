@@ -41,6 +41,7 @@ pub mod attempt;
 pub mod codec;
 pub mod controller;
 pub mod director;
+pub mod draft;
 pub mod feed;
 pub mod host;
 pub mod link;

@@ -40,6 +40,17 @@ pub struct Relations {
     pub subagents: Subagents,
     /// Of a director: the processes which it takes for running.
     pub processes: BTreeMap<OrderId, RunningProcess>,
+    /// Of a controller: the commands which are being carried out in parts, by the event with which they began.
+    pub commands: BTreeMap<u64, BegunCommand>,
+}
+
+/// A command that is being carried out in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BegunCommand {
+    /// The command, in JSON.
+    pub command: String,
+    /// The last order for which it is done.
+    pub until: Option<OrderId>,
 }
 
 /// Whom a director belongs to.
@@ -125,6 +136,7 @@ impl Relations {
             agents: BTreeMap::new(),
             subagents: Subagents::new(local),
             processes: BTreeMap::new(),
+            commands: BTreeMap::new(),
         }
     }
 
@@ -194,6 +206,17 @@ impl Relations {
                 *self = Self { journal_id: agent_run_id.clone(), begin: event_id, ..Self::new(local) };
             }
             NodeEvent::SuperiorObserved { epoch } => self.superior_epoch = Epoch(event_id_of(*epoch).0),
+            NodeEvent::CommandBegun { command } => {
+                self.commands.insert(event_id.0, BegunCommand { command: command.clone(), until: None });
+            }
+            NodeEvent::CommandContinued { begun, until } => {
+                if let Some(command) = self.commands.get_mut(&event_id_of(*begun).0) {
+                    command.until = Some(until.clone());
+                }
+            }
+            NodeEvent::CommandEnded { begun } => {
+                self.commands.remove(&event_id_of(*begun).0);
+            }
             NodeEvent::ControllerInitialized { .. }
             | NodeEvent::NodeReady { .. }
             | NodeEvent::EventsReleased { .. }

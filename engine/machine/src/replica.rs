@@ -5,9 +5,12 @@
 //! written before, here or elsewhere. Both lead to the same state; [`Replica::check_equal`] is for tests of that.
 //!
 //! Events are applied before they are written, so a record must not be refused: the owner takes nothing in while the outbox
-//! is congested, and what one input may lead to is far below the other half of the limits.
+//! is congested, and what is decided in one step is far below the other half of the limits (see [`Slice`]). The steps of
+//! orders which come on top stay on an agenda, and the owner goes on with them in the next step. After a start all orders are
+//! looked at once, since they may have been on the agenda of the predecessor.
 
 use crate::codec::{self, Assembled, Assembly, CodecError, Stamped, Transaction};
+use crate::draft::{Draft, Recorder, Slice};
 use crate::feed::{Feed, Marks};
 use crate::relations::Relations;
 use alloc::collections::BTreeMap;
@@ -15,7 +18,6 @@ use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_protocol::event_id::{EventId, EventIds};
-use baton_protocol::limit;
 use baton_protocol::machine::Machine;
 use baton_protocol::outbox::Outbox;
 use baton_protocol::record::{Epoch, Offset, Record};
@@ -27,7 +29,7 @@ use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::schedule::TimeZone;
 use baton_workflow::state::State;
-use baton_workflow::step::{Surroundings, carry_out, next_events};
+use baton_workflow::step::{Agenda, Surroundings, carry_out};
 use baton_workflow::time::Timestamp;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -40,7 +42,12 @@ pub struct Replica {
     ids: EventIds,
     feed: Feed,
     /// What is decided but not yet written.
-    pending: Vec<Stamped>,
+    draft: Draft,
+    slice: Slice,
+    /// Orders which may have something to do, left by earlier steps.
+    agenda: Agenda,
+    /// After a start: until where all orders have been put on the agenda. None when that is done.
+    sweep: Option<Sweep>,
     /// What was written of a transaction that is not complete.
     assembly: Assembly,
 }
@@ -100,6 +107,12 @@ impl fmt::Display for RecoveryError {
 
 impl core::error::Error for RecoveryError {}
 
+/// How far all orders have been looked at.
+#[derive(Clone, Debug, Default)]
+struct Sweep {
+    after: Option<OrderId>,
+}
+
 /// A transaction that was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Committing {
@@ -116,7 +129,10 @@ impl Replica {
             relations: Relations::new(local),
             ids: EventIds::default(),
             feed: Feed::default(),
-            pending: Vec::new(),
+            draft: Draft::default(),
+            slice: Slice::DEFAULT,
+            agenda: Agenda::default(),
+            sweep: None,
             assembly: Assembly::default(),
         }
     }
@@ -135,7 +151,10 @@ impl Replica {
             relations,
             ids: EventIds::after(image.last),
             feed: Feed::new(image.marks),
-            pending: Vec::new(),
+            draft: Draft::default(),
+            slice: Slice::DEFAULT,
+            agenda: Agenda::default(),
+            sweep: None,
             assembly: Assembly::default(),
         })
     }
@@ -146,7 +165,7 @@ impl Replica {
     /// In the middle of a step.
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
-        assert!(self.pending.is_empty(), "an image in the middle of a step");
+        assert!(self.draft.events().is_empty(), "an image in the middle of a step");
         codec::encode_image(&ImageRef {
             state: &self.state,
             relations: &self.relations,
@@ -210,11 +229,11 @@ impl Replica {
 
     /// What has been decided in this step, from the `from`th event on.
     pub(crate) fn pending_from(&self, from: usize) -> &[Stamped] {
-        self.pending.get(from..).unwrap_or_default()
+        self.draft.events().get(from..).unwrap_or_default()
     }
 
     pub(crate) fn pending_len(&self) -> usize {
-        self.pending.len()
+        self.draft.events().len()
     }
 
     /// Decides an event that is certain to fit.
@@ -231,49 +250,100 @@ impl Replica {
         let stamped = Stamped { event_id: ids.next(turn.now.timestamp), timestamp, event };
         self.apply_event(turn.epoch, &stamped)?;
         self.ids = ids;
-        self.pending.push(stamped);
+        self.draft.push(stamped);
         Ok(())
     }
 
-    /// Decides all steps that these orders, and those they wake, can make.
+    /// Decides all steps that these orders, and those they wake, can make; some of them later, if they are many.
     pub(crate) fn steps(&mut self, turn: Turn<'_>, orders: impl IntoIterator<Item = OrderId>) {
-        let mut events = Vec::new();
-        next_events(&mut self.state, turn.around, orders, &mut events);
-        self.note(turn, events);
+        self.decide(turn, Vec::new(), orders);
     }
 
     /// Decides these events, which fit, and all steps that this order, and those they wake, can make then.
     pub(crate) fn follow(&mut self, turn: Turn<'_>, decided: Vec<Event>, order: OrderId) {
-        let mut events = Vec::new();
-        carry_out(&mut self.state, turn.around, decided, [order], &mut events);
-        self.note(turn, events);
+        self.decide(turn, decided, [order]);
     }
 
     /// Decides what follows from files which have appeared or vanished.
     pub(crate) fn look_at_files(&mut self, turn: Turn<'_>, files: Vec<(OrderWatchPath, ExternalOrderName)>) {
-        let mut events = Vec::new();
         for (path, name) in files {
             let decided = command::file_events(&self.state, turn.around, &path, &name);
-            carry_out(&mut self.state, turn.around, decided, [], &mut events);
+            self.decide(turn, decided, []);
         }
-        self.note(turn, events);
     }
 
     /// Decides on a command, and the steps that follow.
     pub(crate) fn execute(&mut self, turn: Turn<'_>, command: &Command) -> Checked<Response> {
-        let mut events = Vec::new();
-        let response = command::execute(&mut self.state, turn.around, command, &mut events);
-        self.note(turn, events);
-        response
+        self.deciding(turn, |state, agenda, recorder| command::execute(state, turn.around, command, agenda, recorder))
     }
 
-    /// Notes events which have been applied to the state already.
-    fn note(&mut self, turn: Turn<'_>, events: Vec<Event>) {
-        for event in events {
-            let event_id = self.ids.next(turn.now.timestamp);
-            let stamped = Stamped { event_id, timestamp: turn.around.now, event };
-            self.relations.apply(&self.state, turn.epoch, &stamped);
-            self.pending.push(stamped);
+    /// Decides these events, which fit, and the steps of these orders.
+    pub(crate) fn decide(&mut self, turn: Turn<'_>, decided: Vec<Event>, orders: impl IntoIterator<Item = OrderId>) {
+        self.deciding(turn, |state, agenda, recorder| {
+            carry_out(state, turn.around, agenda, decided, orders, recorder);
+        });
+    }
+
+    /// What one input leads to comes before what others have left, but only as much of it as belongs into one step.
+    fn deciding<R>(
+        &mut self,
+        turn: Turn<'_>,
+        decide: impl FnOnce(&mut State, &mut Agenda, &mut Recorder<'_>) -> R,
+    ) -> R {
+        let Self { state, relations, ids, draft, slice, .. } = self;
+        let mut agenda = Agenda::default();
+        let result = decide(state, &mut agenda, &mut Recorder { turn, slice: *slice, ids, relations, draft });
+        if !agenda.is_empty() {
+            self.agenda.append(agenda);
+        }
+        result
+    }
+
+    /// How much is done in one step.
+    pub(crate) fn set_slice(&mut self, slice: Slice) {
+        self.slice = slice;
+    }
+
+    /// How many more orders this step has room for.
+    pub(crate) fn room(&self) -> usize {
+        self.draft.room(self.slice)
+    }
+
+    /// Counts an order of which something is decided. Not, if this step has no room for it.
+    pub(crate) fn count_order(&mut self) -> bool {
+        self.draft.count_order(self.slice)
+    }
+
+    /// After a start. What the predecessor had left undone is not recorded, so all orders are looked at.
+    pub(crate) fn sweep(&mut self) {
+        self.sweep = Some(Sweep::default());
+    }
+
+    /// Whether some orders may have steps to make which this step has no room for.
+    pub(crate) fn has_left_something(&self) -> bool {
+        !self.agenda.is_empty() || self.sweep.is_some()
+    }
+
+    /// Makes steps which earlier inputs have left, as far as there is room.
+    pub(crate) fn go_on(&mut self, turn: Turn<'_>) {
+        if self.agenda.is_empty()
+            && let Some(Sweep { after }) = self.sweep.take()
+        {
+            let ids: Vec<OrderId> =
+                self.state.order_ids_after(after.as_ref()).take(self.slice.orders).cloned().collect();
+            for id in &ids {
+                self.agenda.push(&self.state, id);
+            }
+            if ids.len() == self.slice.orders {
+                self.sweep = Some(Sweep { after: ids.last().cloned() });
+            }
+        }
+        let Self { state, relations, ids, draft, slice, agenda, .. } = self;
+        let mut recorder = Recorder { turn, slice: *slice, ids, relations, draft };
+        carry_out(state, turn.around, agenda, Vec::new(), [], &mut recorder);
+        if self.agenda.is_empty() {
+            // Nobody goes in circles.
+            self.agenda = Agenda::default();
         }
     }
 
@@ -291,13 +361,13 @@ impl Replica {
 
     /// Writes what has been decided in this step as one transaction. None if nothing has.
     pub(crate) fn commit<M: Machine>(&mut self, out: &mut Outbox<'_, M>) -> Option<Committing> {
-        if self.pending.is_empty() {
+        let (events, payloads) = self.draft.finish();
+        if events.is_empty() {
             return None;
         }
-        let transaction = Transaction { events: core::mem::take(&mut self.pending) };
         let first = out.journal().end().offset;
         let (mut end, mut length) = (first, 0);
-        for payload in transaction.encode_records(limit::RECORD_PAYLOAD) {
+        for payload in payloads {
             length += payload.len();
             #[expect(clippy::expect_used, reason = "nothing is taken in while the outbox is congested")]
             let id = out.append(payload).expect("room for a record");
@@ -305,7 +375,7 @@ impl Replica {
         }
         // What a predecessor did not complete, is void by now.
         self.assembly = Assembly::default();
-        let events: Arc<[Stamped]> = transaction.events.into();
+        let events: Arc<[Stamped]> = events.into();
         self.feed.push(first, end, length, events.clone());
         Some(Committing { events })
     }

@@ -135,7 +135,8 @@ impl Agent {
         let decided = self.node.decide(|state, events| {
             let Some(step) = OrderStep::of(state, clock.around(), id) else { return Ok(()) };
             for event in marked(step, mark)? {
-                state.take(event, events);
+                state.take(&event);
+                events.push(event);
             }
             next_events(state, clock.around(), [id.clone()], events);
             Ok(())

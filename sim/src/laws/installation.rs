@@ -11,6 +11,7 @@ use baton_workflow::id::ControllerId;
 use baton_workflow::json::{from_text, print};
 use baton_workflow::model::command::Command;
 use baton_workflow::state::State;
+use baton_workflow::step::Agenda;
 use baton_workflow::time::{Duration, Timestamp};
 use baton_workflow::value::Value;
 
@@ -113,7 +114,9 @@ impl Installation {
         };
         check_json(&command);
         let clock = &self.clock;
-        let _ = self.controller.decide(|state, events| execute(state, clock.around(), &command, events).map(|_| ()));
+        let _ = self.controller.decide(|state, events| {
+            execute(state, clock.around(), &command, &mut Agenda::default(), events).map(|_| ())
+        });
         self.controller.check_rest(clock);
     }
 
@@ -130,13 +133,15 @@ impl Installation {
         self.story.tell(|| format!("It is {until}"));
         let clock = &self.clock;
         self.controller.carry_out(|state, events| {
-            let ends = state.notices().decide_ends(clock.now);
+            let ends = state.notices().decide_ends(clock.now, usize::MAX);
             for event in ends {
-                state.take(event, events);
+                state.take(&event);
+                events.push(event);
             }
             let deletions = state.plans().decide_deletions(state.notices(), clock.now);
             for event in deletions {
-                state.take(event, events);
+                state.take(&event);
+                events.push(event);
             }
         });
         self.controller.step_all(clock);

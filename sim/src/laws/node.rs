@@ -118,7 +118,8 @@ impl Node {
     pub(super) fn take(&mut self, clock: &Clock, decided: &[Event], orders: &[OrderId]) -> Vec<Event> {
         self.carry_out(|state, events| {
             for event in decided {
-                state.take(event.clone(), events);
+                state.take(event);
+                events.push(event.clone());
             }
             next_events(state, clock.around(), orders.iter().cloned(), events);
         })

@@ -13,6 +13,7 @@ use crate::trace::Trace;
 use baton_machine::codec::{Assembly, MESSAGE_VERSIONS};
 use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
+use baton_machine::draft::Slice;
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, Reply};
 use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use baton_machine::replica::Locality;
@@ -84,6 +85,7 @@ impl<M: Machine> Keeper<M> {
 pub struct World {
     now: Now,
     timing: Timing,
+    slice: Slice,
     controller: Keeper<Controller>,
     directors: BTreeMap<AgentPath, Keeper<Director>>,
     subagents: BTreeMap<SubagentId, Option<Node<Subagent>>>,
@@ -112,6 +114,7 @@ impl World {
         Self {
             now: Now { instant: Instant::ZERO, timestamp: time },
             timing,
+            slice: Slice::DEFAULT,
             controller: Keeper::down(),
             directors: BTreeMap::new(),
             subagents: BTreeMap::new(),
@@ -127,6 +130,11 @@ impl World {
             unread: Vec::new(),
             trace: Trace::default(),
         }
+    }
+
+    /// Nodes which start from now on do so much in one step.
+    pub fn set_slice(&mut self, slice: Slice) {
+        self.slice = slice;
     }
 
     /// What the clocks show.
@@ -192,6 +200,7 @@ impl World {
         };
         #[expect(clippy::expect_used, reason = "its own journal must be replayable: that is an invariant of the world")]
         let machine = Controller::recover(config, None, &self.controller.disk).expect("a replayable journal");
+        let machine = machine.with_slice(self.slice);
         self.controller.node = Some(Node::new(machine, self.controller.journal()));
         self.arrivals.push_back((Place::Controller, Arrival::Start));
     }
@@ -211,6 +220,7 @@ impl World {
         let keeper = self.directors.entry(path.clone()).or_insert_with(Keeper::down);
         #[expect(clippy::expect_used, reason = "its own journal must be replayable: that is an invariant of the world")]
         let machine = Director::recover(config, None, &keeper.disk).expect("a replayable journal");
+        let machine = machine.with_slice(self.slice);
         keeper.node = Some(Node::new(machine, keeper.journal()));
         self.arrivals.push_back((Place::Director(path.clone()), Arrival::Start));
     }

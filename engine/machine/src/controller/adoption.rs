@@ -123,6 +123,7 @@ impl Controller {
             return self.replica.take(turn, Event::Agent(path.clone(), event));
         };
         self.fetch_back(turn, &id, problem);
+        self.offer_more(turn, path, &id);
     }
 }
 

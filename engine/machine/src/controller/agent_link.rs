@@ -10,7 +10,7 @@ use crate::host::{Act, Lane};
 use crate::link::{LinkHint, LinkId, Peer};
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
 use crate::replica::Turn;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -29,6 +29,9 @@ const MESSAGE_COMMANDS: usize = 1_000;
 
 /// Most bytes of commands in one message, unless it has only one.
 const MESSAGE_BYTES: usize = 1 << 20;
+
+/// About how many bytes of commands are sent to an agent in one step.
+const STEP_BYTES: usize = 8 << 20;
 
 /// What to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,8 +84,10 @@ pub(super) struct Session {
     pub(super) is_reconciled: bool,
     /// Orders handed over in this session, but not yet confirmed.
     pub(super) offered: BTreeSet<OrderId>,
-    /// To be sent at the end of the step.
-    commands: Vec<CausedCommand>,
+    /// Whether some orders were too many to be offered at once.
+    pub(super) may_offer_more: bool,
+    /// To be sent at the end of the step, or later if they are many.
+    commands: VecDeque<CausedCommand>,
 }
 
 impl AgentLink {
@@ -91,6 +96,18 @@ impl AgentLink {
             Phase::Coupled(session) => Some(session),
             Phase::Waiting | Phase::Dialling | Phase::Coupling(_) => None,
         }
+    }
+
+    /// The orders which are on their way in this session.
+    pub(super) fn offered(&self) -> Option<&BTreeSet<OrderId>> {
+        match &self.phase {
+            Phase::Coupled(session) => Some(&session.offered),
+            Phase::Waiting | Phase::Dialling | Phase::Coupling(_) => None,
+        }
+    }
+
+    fn has_commands(&self) -> bool {
+        matches!(&self.phase, Phase::Coupled(session) if !session.commands.is_empty())
     }
 
     pub(super) fn is_reconciled(&self) -> bool {
@@ -114,7 +131,7 @@ impl Session {
     /// To be sent to the agent, if it is known what it has.
     pub(super) fn tell(&mut self, cause: EventId, command: AgentCommand) {
         if self.is_reconciled {
-            self.commands.push(CausedCommand { cause, command });
+            self.commands.push_back(CausedCommand { cause, command });
         }
     }
 }
@@ -170,9 +187,11 @@ impl Controller {
         match reason {
             AgentReason::Redial => {
                 let Phase::Waiting = agent.phase else { return };
-                if agent.addresses.is_empty() {
+                let is_nowhere = agent.addresses.is_empty();
+                if is_nowhere || self.is_returning(path) {
                     return self.arm(turn, path, AgentReason::Redial, self.config.timing.redial);
                 }
+                let Some(agent) = self.agents.get_mut(path) else { return };
                 let address = agent.addresses[agent.dials % agent.addresses.len()].clone();
                 agent.dials += 1;
                 agent.phase = Phase::Dialling;
@@ -294,7 +313,8 @@ impl Controller {
                 is_inventory_complete: false,
                 is_reconciled: false,
                 offered: BTreeSet::new(),
-                commands: Vec::new(),
+                may_offer_more: false,
+                commands: VecDeque::new(),
             });
         }
         self.disarm(path);
@@ -307,26 +327,38 @@ impl Controller {
         self.arm(turn, path, AgentReason::Silence, self.config.timing.agent_silence);
     }
 
-    /// Sends the commands of this step.
-    pub(super) fn flush_commands(&mut self, turn: Turn<'_>) {
+    /// Sends the commands of this step, or of earlier ones, as far as they are not too many.
+    pub(super) fn flush_commands(&mut self, turn: Turn<'_>, out: &Outbox<'_, Self>) {
         let mut messages = Vec::new();
         for agent in self.agents.values_mut() {
             let Some(session) = agent.session().filter(|session| !session.commands.is_empty()) else { continue };
-            let (mut commands, mut bytes) = (Vec::new(), 0);
-            for command in core::mem::take(&mut session.commands) {
+            let (mut commands, mut bytes, mut sent) = (Vec::new(), 0, 0);
+            while let Some(command) = session.commands.pop_front() {
                 let length = codec::encoded_length(&command);
                 if !commands.is_empty() && (bytes + length > MESSAGE_BYTES || commands.len() == MESSAGE_COMMANDS) {
                     messages.push((session.link, session.execute(core::mem::take(&mut commands))));
+                    sent += bytes;
                     bytes = 0;
+                }
+                if sent >= STEP_BYTES || (sent > 0 && out.is_congested()) {
+                    session.commands.push_front(command);
+                    break;
                 }
                 commands.push(command);
                 bytes += length;
             }
-            messages.push((session.link, session.execute(commands)));
+            if !commands.is_empty() {
+                messages.push((session.link, session.execute(commands)));
+            }
         }
         for (link, message) in messages {
             self.say(turn, link, &message);
         }
+    }
+
+    /// Whether there are commands which one step had no room for.
+    pub(super) fn has_unsent_commands(&self) -> bool {
+        self.agents.values().any(AgentLink::has_commands)
     }
 
     fn arm(&mut self, turn: Turn<'_>, path: &AgentPath, reason: AgentReason, after: Duration) {

@@ -4,6 +4,7 @@
 //! and the agent alone, and is remembered per session.
 
 use super::Controller;
+use super::agent_link::AgentLink;
 use crate::message::AgentCommand;
 use crate::replica::Turn;
 use alloc::boxed::Box;
@@ -24,6 +25,12 @@ use baton_workflow::model::outcome::Outcome;
 use baton_workflow::problem::Problem;
 use baton_workflow::state::items::ItemAttachment;
 use baton_workflow::step::OrderStep;
+
+/// Most orders on their way to an agent at a time. The others follow when half of them have arrived.
+pub(super) const MAX_OFFERED: usize = 10_000;
+
+/// Most orders which an agent has lost that come back at one coupling.
+const MAX_MISSING: usize = 10_000;
 
 impl Controller {
     /// When everything until the coupling is adopted and told: compares, and sends what is to be sent.
@@ -47,10 +54,20 @@ impl Controller {
                 _ => false,
             })
             .map(|order| order.id.clone())
+            .take(MAX_MISSING + 1)
             .collect();
-        for id in missing {
+        let is_all = missing.len() <= MAX_MISSING;
+        for id in missing.into_iter().take(MAX_MISSING) {
             let message = format!("Agent:{path} has lost the order");
             self.fetch_back(turn, &id, Problem::coded("OrderLostAtAgent", [], message));
+        }
+        if !is_all {
+            // The others are met when it couples again.
+            if let Some(link) = self.agents.get_mut(path).and_then(|agent| agent.session()).map(|session| session.link)
+            {
+                self.give_up_later(turn, link);
+            }
+            return;
         }
 
         let different: Vec<ItemKey> = self
@@ -110,10 +127,32 @@ impl Controller {
         }
         let transit = self.replica.relations().transit(path);
         let attaching = transit.and_then(|transit| transit.attaching.get(workflow_id));
-        let attaching: Vec<(OrderId, u64)> =
-            attaching.into_iter().flatten().map(|(id, cause)| (id.clone(), *cause)).collect();
+        let offered = self.agents.get(path).and_then(AgentLink::offered);
+        let attaching: Vec<(OrderId, u64)> = attaching
+            .into_iter()
+            .flatten()
+            .filter(|(id, _)| offered.is_some_and(|offered| !offered.contains(*id)))
+            .take(MAX_OFFERED + 1)
+            .map(|(id, cause)| (id.clone(), *cause))
+            .collect();
         for (id, cause) in attaching {
             self.offer(path, &id, EventId(cause));
+        }
+    }
+
+    /// An order that was offered has arrived, or will not. Offers others, if they were too many at once.
+    pub(super) fn offer_more(&mut self, turn: Turn<'_>, path: &AgentPath, id: &OrderId) {
+        let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) else { return };
+        session.offered.remove(id);
+        if !session.may_offer_more || session.offered.len() > MAX_OFFERED / 2 {
+            return;
+        }
+        session.may_offer_more = false;
+        let transit = self.replica.relations().transit(path);
+        let waiting: Vec<WorkflowId> =
+            transit.map(|transit| transit.attaching.keys().cloned().collect()).unwrap_or_default();
+        for workflow_id in waiting {
+            self.offer_all(turn, path, &workflow_id);
         }
     }
 
@@ -128,6 +167,10 @@ impl Controller {
 
     fn offer(&mut self, path: &AgentPath, id: &OrderId, cause: EventId) {
         let Some(session) = self.agents.get_mut(path).and_then(|agent| agent.session()) else { return };
+        if session.is_reconciled && session.offered.len() >= MAX_OFFERED && !session.offered.contains(id) {
+            session.may_offer_more = true;
+            return;
+        }
         if session.is_reconciled
             && session.offered.insert(id.clone())
             && let Some(order) = self.replica.state().order(id)

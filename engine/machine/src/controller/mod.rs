@@ -7,6 +7,7 @@
 
 mod adoption;
 mod agent_link;
+mod bulk;
 mod handover;
 mod length;
 mod reaction;
@@ -14,6 +15,7 @@ mod reset;
 
 use crate::alarms::Alarms;
 use crate::codec::{self, Stamped};
+use crate::draft::Slice;
 use crate::feed::Following;
 use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use crate::link::{LinkHint, LinkId, LinkInput, Peer};
@@ -122,6 +124,14 @@ pub struct Controller {
     clock_check: Option<Instant>,
     /// While storage is behind: when to try again what is due.
     put_off: Option<Instant>,
+    /// When to go on with what one step has no room for: at once.
+    go_on: Option<Instant>,
+    /// The command over very many orders which is being carried out.
+    current: Option<bulk::Current>,
+    /// Who is to be answered when such a command is done, by the event with which it began.
+    waiting: BTreeMap<u64, CallerId>,
+    /// Agents whose orders are coming back because they are reset, and how far.
+    returning: BTreeMap<AgentPath, reset::Returning>,
     /// What leaves when the record of this step is committed.
     outgoing: Vec<(Lane, Outgoing)>,
 }
@@ -163,8 +173,19 @@ impl Controller {
             alarms: Alarms::new(),
             clock_check: None,
             put_off: None,
+            go_on: None,
+            current: None,
+            waiting: BTreeMap::new(),
+            returning: BTreeMap::new(),
             outgoing: Vec::new(),
         }
+    }
+
+    /// Does so much in one step, instead of [`Slice::DEFAULT`].
+    #[must_use]
+    pub fn with_slice(mut self, slice: Slice) -> Self {
+        self.replica.set_slice(slice);
+        self
     }
 
     /// What the journal makes up.
@@ -200,6 +221,8 @@ impl Controller {
         for id in &orders {
             self.set_alarm(id);
         }
+        self.replica.sweep();
+        self.go_on_with_resets();
         self.refresh_agents(turn);
     }
 
@@ -209,7 +232,11 @@ impl Controller {
             let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
             return out.hint(Act::Reply { caller, reply });
         }
-        let answer = length::check(command).and_then(|()| self.answer(turn, command, out));
+        let answer = match length::check(command).and_then(|()| self.begin_bulk(turn, command)) {
+            Ok(Some(begun)) => return self.answer_after(begun, caller),
+            Ok(None) => self.answer(turn, command, out),
+            Err(problem) => Err(problem),
+        };
         // The answer to a refused command depends on the state too.
         let reply = Reply { answer, event_id: self.replica.last_event_id() };
         self.outgoing.push((Lane::Caller(caller), Outgoing::Reply(reply)));
@@ -230,7 +257,11 @@ impl Controller {
                 for command in commands {
                     let answer = match command {
                         Command::Batch { .. } => Err(Problem::coded("NestedBatch", [], "A Batch cannot be in a Batch")),
-                        command => self.answer(turn, command, out),
+                        command => match self.begin_bulk(turn, command) {
+                            Ok(Some(_)) => Ok(Response::Accepted),
+                            Ok(None) => self.answer(turn, command, out),
+                            Err(problem) => Err(problem),
+                        },
                     };
                     responses.push(match answer {
                         Ok(response) => response.write(),
@@ -281,7 +312,10 @@ impl Controller {
         }
         self.forget_what_is_over(turn);
         let mut due = Vec::new();
-        while let Some(order_id) = self.alarms.take_due(turn.around.now) {
+        let most = self.replica.room();
+        while due.len() < most
+            && let Some(order_id) = self.alarms.take_due(turn.around.now)
+        {
             due.push(order_id);
         }
         self.replica.steps(turn, due.iter().cloned());
@@ -292,10 +326,32 @@ impl Controller {
         }
     }
 
+    /// Goes on with what earlier steps had no room for.
+    fn go_on(&mut self, turn: Turn<'_>, out: &Outbox<'_, Self>) {
+        if out.is_congested() {
+            return;
+        }
+        if self.replica.has_left_something() {
+            return self.replica.go_on(turn);
+        }
+        if !self.returning.is_empty() {
+            return self.fetch_back_more(turn);
+        }
+        self.go_on_with_commands(turn);
+    }
+
+    fn has_left_something(&self) -> bool {
+        self.replica.has_left_something()
+            || !self.returning.is_empty()
+            || !self.replica.relations().commands.is_empty()
+            || self.has_unsent_commands()
+    }
+
     /// Notices whose life is over, and plans which were kept long enough.
     fn forget_what_is_over(&mut self, turn: Turn<'_>) {
         let now = turn.around.now;
-        for event in self.state().notices().decide_ends(now) {
+        let most = self.replica.room();
+        for event in self.state().notices().decide_ends(now, most) {
             self.replica.take(turn, event);
         }
         if self.state().plans().next_deletion().is_some_and(|at| at <= now) {
@@ -438,6 +494,8 @@ impl Machine for Controller {
     fn step(&mut self, now: Now, input: Input<ControllerInput>, out: &mut Outbox<'_, Self>) {
         let locality = core::mem::take(&mut self.config.locality);
         let turn = Turn::new(now, out.journal().epoch(), &locality);
+        // Others are not to wait for what was left.
+        let goes_on = matches!(input, Input::Start { .. } | Input::Due);
         match input {
             Input::Start { seed } => self.start(turn, seed),
             Input::Due => self.on_due(turn, out),
@@ -455,8 +513,11 @@ impl Machine for Controller {
             },
         }
         self.on_alarms(turn, out);
+        if goes_on {
+            self.go_on(turn, out);
+        }
         self.react(turn);
-        self.flush_commands(turn);
+        self.flush_commands(turn, out);
         if let Some(committing) = self.replica.commit(out) {
             self.serve_readers(&committing.events);
         }
@@ -470,12 +531,13 @@ impl Machine for Controller {
             .chain(check)
             .min();
         self.put_off = out.is_congested().then(|| now.instant + self.config.timing.congestion_retry);
+        self.go_on = self.has_left_something().then_some(now.instant);
         self.config.locality = locality;
     }
 
     fn deadline(&self) -> Option<Instant> {
         // What is due would be put off again at once.
-        self.put_off.or_else(|| self.deadlines.next().into_iter().chain(self.clock_check).min())
+        self.put_off.or_else(|| self.go_on.into_iter().chain(self.deadlines.next()).chain(self.clock_check).min())
     }
 
     fn check(&self) {

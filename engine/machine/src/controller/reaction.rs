@@ -101,11 +101,7 @@ impl Controller {
             Reaction::Order(id) => self.set_alarm(&id),
             Reaction::Reset(id) => self.tell_reset(&id),
             Reaction::Attach(id, agent, cause) => self.offer_one(turn, &agent, &id, cause),
-            Reaction::Attached(id, agent) => {
-                if let Some(session) = self.agents.get_mut(&agent).and_then(|agent| agent.session()) {
-                    session.offered.remove(&id);
-                }
-            }
+            Reaction::Attached(id, agent) => self.offer_more(turn, &agent, &id),
             Reaction::Detach(id, cause) => {
                 let agent = self.state().order(&id).and_then(|order| order.agent_path().cloned());
                 if let Some(agent) = agent {

@@ -1,7 +1,7 @@
 //! Resetting agents and subagents: the last resort when they cannot go on with what they know.
 //!
-//! A reset begins with an event and is carried out when the agent can be told. Whatever was at the agent comes back at once,
-//! and fails: nobody knows what became of it.
+//! A reset begins with an event and is carried out when the agent can be told. Whatever was at the agent comes back at once
+//! (in parts, if it is much), and fails: nobody knows what became of it.
 
 use super::Controller;
 use crate::message::AgentCommand;
@@ -16,6 +16,18 @@ use baton_workflow::model::event::{AgentEvent, Event, SubagentEvent};
 use baton_workflow::model::key::ItemKey;
 use baton_workflow::model::operation::ItemEvent;
 use baton_workflow::problem::{Checked, Problem};
+
+/// How many orders are looked at for each that may come back in a step.
+const SCAN: usize = 20;
+
+/// An agent whose orders are coming back.
+#[derive(Clone, Debug)]
+pub(super) struct Returning {
+    /// The last event before.
+    since: EventId,
+    /// The last order that was looked at.
+    after: Option<OrderId>,
+}
 
 impl Controller {
     pub(super) fn reset_subagent(&mut self, turn: Turn<'_>, id: &SubagentId, force: bool) -> Checked<Response> {
@@ -64,28 +76,65 @@ impl Controller {
         for id in subagents {
             self.replica.take(turn, Event::Subagent(id, SubagentEvent::SubagentReset));
         }
-        let orders: Vec<OrderId> = self
-            .state()
-            .orders()
-            .filter(|order| order.agent_path() == Some(path))
-            .map(|order| order.id.clone())
-            .collect();
-        for id in orders {
-            let message = format!("Agent:{path} has been reset");
-            self.fetch_back(turn, &id, Problem::coded("AgentReset", [], message));
+        let since = self.replica.last_event_id();
+        self.returning.insert(path.clone(), Returning { since, after: None });
+        self.fetch_back_more(turn);
+        self.give_up(turn, path, "it is going to be reset", out);
+        Ok(Response::Accepted)
+    }
+
+    /// After a start: agents which are to be reset may still have orders.
+    pub(super) fn go_on_with_resets(&mut self) {
+        let since = self.replica.last_event_id();
+        let resetting = self.replica.relations().agents.iter().filter(|(_, agent)| agent.resetting.is_some());
+        self.returning = resetting.map(|(path, _)| (path.clone(), Returning { since, after: None })).collect();
+    }
+
+    /// Whether some of the agent's orders have not come back yet, because it is going to be reset.
+    pub(super) fn is_returning(&self, path: &AgentPath) -> bool {
+        self.returning.contains_key(path)
+    }
+
+    /// Lets orders come back from the first of the agents which are going to be reset, and then its items.
+    pub(super) fn fetch_back_more(&mut self, turn: Turn<'_>) {
+        let Some((path, Returning { since, after })) = self.returning.pop_first() else { return };
+        let most = self.replica.room().max(1);
+        let seen: Vec<OrderId> = self.state().order_ids_after(after.as_ref()).take(most * SCAN).cloned().collect();
+        let (mut last, mut count) = (None, 0);
+        for id in &seen {
+            if count == most {
+                break;
+            }
+            last = Some(id);
+            if self.was_at(&path, id, since) {
+                count += 1;
+                self.replica.count_order();
+                let message = format!("Agent:{path} has been reset");
+                self.fetch_back(turn, id, Problem::coded("AgentReset", [], message));
+            }
+        }
+        if last.is_some_and(|last| self.state().order_ids_after(Some(last)).next().is_some()) {
+            self.returning.insert(path, Returning { since, after: last.cloned() });
+            return;
         }
         let items: Vec<ItemKey> = self
             .state()
             .items()
             .all_attachments()
-            .filter(|(_, agent, _)| *agent == path)
+            .filter(|(_, agent, _)| **agent == path)
             .map(|(key, _, _)| key.clone())
             .collect();
         for key in items {
             self.replica.take(turn, Event::Item(ItemEvent::ItemDetached { key, agent_path: path.clone() }));
         }
-        self.give_up(turn, path, "it is going to be reset", out);
-        Ok(Response::Accepted)
+    }
+
+    /// Whether the order was at the agent, or on its way there, when the reset began.
+    fn was_at(&self, path: &AgentPath, id: &OrderId, since: EventId) -> bool {
+        let Some(order) = self.state().order(id).filter(|order| order.agent_path() == Some(path)) else { return false };
+        let transit = self.replica.relations().transit(path);
+        let attaching = transit.and_then(|transit| transit.attaching.get(&order.workflow_position.workflow_id));
+        attaching.and_then(|orders| orders.get(id)).is_none_or(|cause| *cause <= since.0)
     }
 
     /// The items which an agent has without an order that needs them are to be handed to it again.

@@ -98,12 +98,22 @@ impl Director {
         is_here.then_some(Waiting { key: job_at.key, rules, forces_admission })
     }
 
-    /// Starts the jobs of all orders that can start now. Whether anything was decided.
+    /// Starts the jobs of all orders that can start now, as far as this step has room. Whether anything was decided.
     pub(super) fn start_jobs(&mut self, turn: Turn<'_>) -> bool {
         let before = self.replica.pending_len();
         let now = turn.around.now;
+        self.may_start_more = self.replica.room() == 0;
         if core::mem::take(&mut self.may_unpark) {
-            while let Some((id, selection)) = self.parking.next(&self.replica.relations().subagents, &|_| None) {
+            loop {
+                if self.replica.room() == 0 {
+                    self.may_unpark = true;
+                    self.may_start_more = true;
+                    break;
+                }
+                let Some((id, selection)) = self.parking.next(&self.replica.relations().subagents, &|_| None) else {
+                    break;
+                };
+                self.replica.count_order();
                 self.parking.remove(&id);
                 let state = self.replica.state();
                 let start = self.queues.admit(&id, now, &|key, now| admission_of(state, key, now));
@@ -113,9 +123,14 @@ impl Director {
             }
         }
         loop {
+            if self.replica.room() == 0 {
+                self.may_start_more = true;
+                break;
+            }
             let state = self.replica.state();
             let next = self.queues.next_start(now, &|key, now| admission_of(state, key, now));
             let Some(start) = next else { break };
+            self.replica.count_order();
             let subagents = &self.replica.relations().subagents;
             match self.target(turn, &start.order_id) {
                 Ok((target, _)) => match Place::of(subagents.select(&target, &|_| None)) {

@@ -23,6 +23,9 @@ use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::scope::file_pattern;
 use baton_workflow::time::Duration;
 
+/// Most files of which one reading of a directory tells something new.
+const MAX_FOUND: usize = 10_000;
+
 /// The directory of a watch.
 fn directory_of(turn: Turn<'_>, watch: &FileWatch) -> Checked<String> {
     let scopes: Scopes<'_> =
@@ -105,7 +108,13 @@ impl Director {
             }
             !is_patient
         });
-        self.take_file_events(turn, path, decided.unwrap_or_default());
+        let mut decided = decided.unwrap_or_default();
+        if decided.len() > MAX_FOUND {
+            // The others are met when it is read again.
+            decided.truncate(MAX_FOUND);
+            self.unread.insert(path.clone());
+        }
+        self.take_file_events(turn, path, decided);
         for name in &new {
             self.rest(turn, path, name, watch.delay);
         }

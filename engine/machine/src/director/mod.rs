@@ -17,6 +17,7 @@ mod subagent_link;
 
 use crate::alarms::Alarms;
 use crate::codec;
+use crate::draft::Slice;
 use crate::host::{Act, Lane, Outgoing, RecordReader};
 use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
@@ -142,6 +143,10 @@ pub struct Director {
     clock_check: Option<Instant>,
     /// While storage is behind: when to try again what is due.
     put_off: Option<Instant>,
+    /// When to go on with what one step has no room for: at once.
+    go_on: Option<Instant>,
+    /// Whether jobs can be started for which one step has no room.
+    may_start_more: bool,
     /// New files which are not old enough to be reported.
     resting: BTreeMap<OrderWatchPath, FileDelays>,
     /// Watches of which something was not looked at because storage is behind.
@@ -192,11 +197,20 @@ impl Director {
             alarms: Alarms::new(),
             clock_check: None,
             put_off: None,
+            go_on: None,
+            may_start_more: false,
             resting: BTreeMap::new(),
             unread: BTreeSet::new(),
             acts: Vec::new(),
             outgoing: Vec::new(),
         }
+    }
+
+    /// Does so much in one step, instead of [`Slice::DEFAULT`].
+    #[must_use]
+    pub fn with_slice(mut self, slice: Slice) -> Self {
+        self.replica.set_slice(slice);
+        self
     }
 
     /// What the journal makes up.
@@ -245,14 +259,7 @@ impl Director {
         for id in &orders {
             self.order_changed(turn, id);
         }
-        // Their time has come while nobody was here.
-        let now = turn.around.now;
-        let overdue = orders.into_iter().filter(|id| {
-            let order = self.replica.state().order(id);
-            order.and_then(|order| order.delayed_until()).is_some_and(|until| until <= now)
-        });
-        let overdue: Vec<OrderId> = overdue.collect();
-        self.replica.steps(turn, overdue);
+        self.replica.sweep();
         self.uncouple_all(turn);
         self.refresh_limit();
         self.refresh_subagents(turn);
@@ -320,7 +327,10 @@ impl Director {
             return;
         }
         let mut orders = Vec::new();
-        while let Some(alarm) = self.alarms.take_due(turn.around.now) {
+        let most = self.replica.room();
+        while orders.len() < most
+            && let Some(alarm) = self.alarms.take_due(turn.around.now)
+        {
             match alarm {
                 Alarm::Order(id) => orders.push(id),
                 Alarm::EndOfAdmission(id) => self.time_is_over(turn, &id),
@@ -394,6 +404,8 @@ impl Machine for Director {
     fn step(&mut self, now: Now, input: Input<DirectorInput>, out: &mut Outbox<'_, Self>) {
         let locality = core::mem::take(&mut self.config.locality);
         let turn = Turn::new(now, out.journal().epoch(), &locality);
+        // Others are not to wait for what was left.
+        let goes_on = matches!(input, Input::Start { .. } | Input::Due);
         match input {
             Input::Start { seed } => self.start(turn, seed),
             Input::Due => self.on_due(turn, out),
@@ -420,6 +432,9 @@ impl Machine for Director {
         self.last_clock = turn.around.now;
         self.on_alarms(turn, out);
         self.read_unread(turn, out);
+        if goes_on && !out.is_congested() && self.replica.has_left_something() {
+            self.replica.go_on(turn);
+        }
         self.react(turn);
         self.replica.commit(out);
         self.let_out(turn, out);
@@ -435,12 +450,13 @@ impl Machine for Director {
             .chain(check)
             .min();
         self.put_off = out.is_congested().then(|| now.instant + self.config.timing.congestion_retry);
+        self.go_on = (self.may_start_more || self.replica.has_left_something()).then_some(now.instant);
         self.config.locality = locality;
     }
 
     fn deadline(&self) -> Option<Instant> {
         // What is due would be put off again at once.
-        self.put_off.or_else(|| self.deadlines.next().into_iter().chain(self.clock_check).min())
+        self.put_off.or_else(|| self.go_on.into_iter().chain(self.deadlines.next()).chain(self.clock_check).min())
     }
 
     fn check(&self) {

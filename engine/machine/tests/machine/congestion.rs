@@ -24,7 +24,7 @@ fn what_is_due_waits_for_the_disk() {
     world.deploy("1", &one_job("out x\\nsleep 100\\nout x"));
     world.sync_time = Duration::from_secs(30);
     for n in 0..30 {
-        world.give_command(&format!(
+        let _ = world.give_command(&format!(
             r#"{{"TYPE": "AddOrder", "order": {{"id": "O{n}", "workflowPath": "W", "planId": []}}}}"#
         ));
     }

@@ -16,4 +16,5 @@ mod recovery;
 mod reset;
 mod rubbish;
 mod setup;
+mod slices;
 mod world;

@@ -12,6 +12,7 @@ use baton_machine::attempt::Attempt;
 use baton_machine::codec::{Stamped, encode_message};
 use baton_machine::controller::{Controller, ControllerInput};
 use baton_machine::director::{Director, DirectorInput};
+use baton_machine::draft::Slice;
 use baton_machine::host::{CallerId, ReaderId, Reply};
 use baton_machine::link::{Ending, LinkId, LinkInput};
 use baton_machine::message::Message;
@@ -93,6 +94,8 @@ pub(crate) struct World {
     syncs: BTreeMap<Name, Instant>,
     /// What the nodes that are started next keep of what is not on their disks.
     pub(crate) limits: Limits,
+    /// How much the nodes that are started next do in one step.
+    pub(crate) slice: Slice,
     /// How often a directory was to be watched.
     pub(crate) watches: usize,
     /// Bytes of all messages and records so far.
@@ -124,6 +127,7 @@ impl World {
             sync_time: Duration::ZERO,
             syncs: BTreeMap::new(),
             limits: Limits::DEFAULT,
+            slice: Slice::DEFAULT,
             watches: 0,
             told: 0,
         };
@@ -167,14 +171,17 @@ impl World {
         let seed = self.seeds;
         match name {
             Name::Controller => {
-                let machine =
-                    Controller::recover(controller_config(), None, &self.controller.records).expect("recovery");
+                let machine = Controller::recover(controller_config(), None, &self.controller.records)
+                    .expect("recovery")
+                    .with_slice(self.slice);
                 let journal = Journal::alone(recovered(&self.controller.records), self.limits);
                 self.controller.node = Some(Node::new(machine, journal));
                 self.tasks.push_back(Task::Controller(Input::Start { seed }));
             }
             Name::Director => {
-                let machine = Director::recover(director_config(), None, &self.director.records).expect("recovery");
+                let machine = Director::recover(director_config(), None, &self.director.records)
+                    .expect("recovery")
+                    .with_slice(self.slice);
                 let journal = Journal::alone(recovered(&self.director.records), self.limits);
                 self.director.node = Some(Node::new(machine, journal));
                 self.tasks.push_back(Task::Director(Input::Start { seed }));
@@ -230,11 +237,17 @@ impl World {
     }
 
     /// Gives a command without waiting for the answer.
-    pub(crate) fn give_command(&mut self, command: &str) {
+    pub(crate) fn give_command(&mut self, command: &str) -> CallerId {
         let command: Command = from_text(command).expect("a command");
         self.callers += 1;
         let caller = CallerId(self.callers);
         self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, command })));
+        caller
+    }
+
+    /// Whether somebody who gave a command was answered.
+    pub(crate) fn is_answered(&self, caller: CallerId) -> bool {
+        self.replies.contains_key(&caller)
     }
 
     pub(crate) fn command(&mut self, command: &str) {

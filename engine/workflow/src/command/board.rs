@@ -21,6 +21,9 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// Most orders which the command that posts a notice moves itself.
+const MOST_AT_ONCE: usize = 1_000;
+
 pub(super) fn post(
     state: &State,
     around: Surroundings<'_>,
@@ -44,7 +47,8 @@ pub(super) fn post(
         (end_of_life, _) => end_of_life,
     };
     let (mut events, wakes) = Notices::decide_post(notice_id, end_of_life, around.now);
-    if wakes {
+    // Many go on by themselves, when it is their turn.
+    if wakes && state.notices().expecting(notice_id).nth(MOST_AT_ONCE).is_none() {
         for id in state.notices().expecting(notice_id) {
             if let Some(step) = OrderStep::of(state, around, id) {
                 events.extend(step.on_notice_posted(notice_id)?);

@@ -1,10 +1,12 @@
 //! Commands to a controller: each is refused with a problem, or accepted with the events that follow from it.
 //!
 //! A command is one transaction: either all of its events are applied, or none. What orders can then do by themselves
-//! follows in the same transaction.
+//! follows in the same transaction, or later if it is much. A command over very many orders is carried out in parts, see
+//! [`bulk`].
 
 mod add_order;
 mod board;
+pub mod bulk;
 mod control;
 mod files;
 mod items;
@@ -23,7 +25,7 @@ use crate::model::command::{Command, Response};
 use crate::model::event::Event;
 use crate::problem::{Checked, Problem};
 use crate::state::State;
-use crate::step::{Surroundings, carry_out};
+use crate::step::{Agenda, Observer, Surroundings, carry_out, take_quietly};
 use crate::value::Value;
 use alloc::vec::Vec;
 
@@ -49,7 +51,8 @@ impl Decision {
     }
 }
 
-/// Executes a command: the events are applied to the state and appended to `events`.
+/// Executes a command: the events are applied to the state and told to `observer`, and so are those of the steps which
+/// follow, as far as the observer lets orders go on.
 ///
 /// # Errors
 /// The command is refused; the state is unchanged.
@@ -57,12 +60,13 @@ pub fn execute(
     state: &mut State,
     around: Surroundings<'_>,
     command: &Command,
-    events: &mut Vec<Event>,
+    agenda: &mut Agenda,
+    observer: &mut dyn Observer,
 ) -> Checked<Response> {
     if let Command::Batch { commands } = command {
         let responses = commands
             .iter()
-            .map(|command| match execute(state, around, command, events) {
+            .map(|command| match execute(state, around, command, agenda, observer) {
                 Ok(response) => response.write(),
                 Err(problem) => problem.write(),
             })
@@ -70,16 +74,20 @@ pub fn execute(
         return Ok(Response::Batch { responses });
     }
     let (decision, response) = decide(state, around, command)?;
-    carry_out(state, around, decision.events, decision.orders, events);
-    after(state, around, command, events);
+    if !observer.fits(&decision.events) {
+        let message = "What the command leads to is too long for one transaction. Several commands may do";
+        return Err(Problem::coded("CommandTooLong", [], message));
+    }
+    carry_out(state, around, agenda, decision.events, decision.orders, observer);
+    after(state, around, command, observer);
     Ok(response)
 }
 
 /// What follows from a command that changes how long finished plans are kept.
-fn after(state: &mut State, around: Surroundings<'_>, command: &Command, events: &mut Vec<Event>) {
+fn after(state: &mut State, around: Surroundings<'_>, command: &Command, observer: &mut dyn Observer) {
     if matches!(command, Command::ChangePlanSchema { .. }) {
         for event in state.plans().decide_deletions(state.notices(), around.now) {
-            state.take(event, events);
+            take_quietly(state, event, observer);
         }
     }
 }

@@ -20,7 +20,7 @@ use alloc::format;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
-fn unknown_order(id: &OrderId) -> Problem {
+pub(super) fn unknown_order(id: &OrderId) -> Problem {
     unknown_key("OrderId", &format!("Order:{id}"))
 }
 
@@ -73,30 +73,49 @@ pub(super) fn cancel(
     }
 }
 
-/// The orders for which a function of the order id, or a constant predicate, is true.
+/// The orders for which a predicate is true.
 fn matching(state: &State, predicate: &str) -> Checked<Vec<OrderId>> {
-    let function = ExprFunction::parse(predicate);
-    let expression = if function.is_err() { Some(Expression::parse(predicate)?) } else { None };
+    let predicate = Predicate::parse(predicate)?;
     let mut ids = Vec::new();
-    for order in state.orders().filter(|order| !order.is_terminated()) {
-        let id = Value::String(order.id.to_arc());
-        let value = match (&function, &expression) {
-            (_, Some(expression)) => expression.eval(&EmptyScope)?,
-            (Ok(function), None) => function.apply(&[id], &EmptyScope)?,
-            (Err(problem), None) => return Err(problem.clone()),
-        };
-        match value {
-            Value::Boolean(true) => ids.push(order.id.clone()),
-            Value::Boolean(false) => {}
-            other => {
-                return Err(Problem::new(format!(
-                    "orderIds: the expression must be true or false, not {}",
-                    shown(&other)
-                )));
-            }
+    for order in state.orders() {
+        if predicate.is_true_for(order)? {
+            ids.push(order.id.clone());
         }
     }
     Ok(ids)
+}
+
+/// A function of the order id, or a constant.
+#[derive(Clone, Debug)]
+pub(super) enum Predicate {
+    Function(ExprFunction),
+    Constant(Expression),
+}
+
+impl Predicate {
+    pub(super) fn parse(text: &str) -> Checked<Self> {
+        match ExprFunction::parse(text) {
+            Ok(function) => Ok(Self::Function(function)),
+            Err(_) => Expression::parse(text).map(Self::Constant),
+        }
+    }
+
+    /// Whether it is true for an order that has not terminated.
+    pub(super) fn is_true_for(&self, order: &Order) -> Checked<bool> {
+        if order.is_terminated() {
+            return Ok(false);
+        }
+        let value = match self {
+            Self::Function(function) => function.apply(&[Value::String(order.id.to_arc())], &EmptyScope)?,
+            Self::Constant(expression) => expression.eval(&EmptyScope)?,
+        };
+        match value {
+            Value::Boolean(is_true) => Ok(is_true),
+            other => {
+                Err(Problem::new(format!("orderIds: the expression must be true or false, not {}", shown(&other))))
+            }
+        }
+    }
 }
 
 pub(super) fn suspend(
@@ -147,7 +166,7 @@ pub(super) fn delete_when_terminated(state: &State, ids: &[OrderId]) -> Checked<
     Problem::combine(problems).map_or(Ok(decision), Err)
 }
 
-fn deletion(state: &State, id: &OrderId) -> Checked<Vec<Event>> {
+pub(super) fn deletion(state: &State, id: &OrderId) -> Checked<Vec<Event>> {
     let order = order(state, id)?;
     if order.parent.is_some() {
         return Err(Problem::coded(

@@ -163,6 +163,23 @@ crate::json_union! {
             /// Identifies the agent's journal from now on.
             agent_run_id: String => "agentRunId";
         };
+        /// A command over very many orders is accepted, and is going to be carried out in parts.
+        CommandBegun => "CommandBegun" {
+            /// The command, in JSON.
+            command: String => "command";
+        };
+        /// A part of a command is done.
+        CommandContinued => "CommandContinued" {
+            /// The event with which the command began.
+            begun: i64 => "begun";
+            /// It is done for all orders with ids until this one.
+            until: OrderId => "until";
+        };
+        /// A command over very many orders is done.
+        CommandEnded => "CommandEnded" {
+            /// The event with which the command began.
+            begun: i64 => "begun";
+        };
     }
 }
 

@@ -206,10 +206,15 @@ impl Notices {
         self.ends.first().map(|(end, _)| *end)
     }
 
-    /// The deletions of the notices whose end has been reached.
+    /// The deletions of the notices whose end has been reached; at most so many.
     #[must_use]
-    pub fn decide_ends(&self, now: Timestamp) -> Vec<Event> {
-        self.ends.iter().take_while(|(end, _)| *end <= now).map(|(_, notice_id)| deleted(notice_id)).collect()
+    pub fn decide_ends(&self, now: Timestamp, most: usize) -> Vec<Event> {
+        self.ends
+            .iter()
+            .take_while(|(end, _)| *end <= now)
+            .take(most)
+            .map(|(_, notice_id)| deleted(notice_id))
+            .collect()
     }
 
     /// The deletions of the notices of a plan which is going to be deleted.

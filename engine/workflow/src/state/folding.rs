@@ -22,15 +22,14 @@ use alloc::format;
 use alloc::vec::Vec;
 
 impl State {
-    /// Applies an event and keeps it.
+    /// Folds an event which has been decided on this state.
     ///
     /// # Panics
     /// When the event does not fit the state: it has been decided wrongly.
-    pub fn take(&mut self, event: Event, events: &mut Vec<Event>) {
-        if let Err(problem) = self.apply(&event) {
+    pub fn take(&mut self, event: &Event) {
+        if let Err(problem) = self.apply(event) {
             panic!("broken invariant: a decided event does not fit the state: {problem}; {event:?}");
         }
-        events.push(event);
     }
 
     /// Folds an event into the state.

@@ -38,6 +38,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use board::Notices;
+use core::ops::Bound;
 use items::Items;
 use lock::{LockDecision, Locks};
 use order_watch::{FileWatchState, OrderWatches};
@@ -125,6 +126,13 @@ impl State {
         self.orders.values().map(|order| &**order)
     }
 
+    /// The ids of the orders after this one, or of all, by id.
+    pub fn order_ids_after<'s>(&'s self, after: Option<&OrderId>) -> impl Iterator<Item = &'s OrderId> + use<'s> {
+        self.orders
+            .range((after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone())), Bound::Unbounded))
+            .map(|(id, _)| id)
+    }
+
     /// Number of orders.
     #[must_use]
     pub fn order_count(&self) -> usize {
@@ -134,6 +142,22 @@ impl State {
     /// The orders of a workflow version.
     pub fn orders_of<'s>(&'s self, id: &WorkflowId) -> impl Iterator<Item = &'s OrderId> + use<'s> {
         self.orders_by_flow.get(id).into_iter().flatten()
+    }
+
+    /// The orders of a workflow version after this one, or all, by id.
+    pub fn orders_of_after<'s>(
+        &'s self,
+        id: &WorkflowId,
+        after: Option<&OrderId>,
+    ) -> impl Iterator<Item = &'s OrderId> + use<'s> {
+        let range = (after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone())), Bound::Unbounded);
+        self.orders_by_flow.get(id).into_iter().flat_map(move |orders| orders.range(range.clone()))
+    }
+
+    /// How many orders a workflow version has.
+    #[must_use]
+    pub fn order_count_of(&self, id: &WorkflowId) -> usize {
+        self.orders_by_flow.get(id).map_or(0, BTreeSet::len)
     }
 
     /// Whether a workflow version has orders.

@@ -7,6 +7,7 @@
 //! The same code runs at the controller and at an agent's director: each makes steps for the orders it has, and hands an
 //! order over (`OrderAttachable`, `OrderDetachable`) when the next thing is for the other.
 
+mod agenda;
 pub(crate) mod evaluation;
 mod failure;
 mod fork;
@@ -19,6 +20,7 @@ pub(crate) mod notices;
 mod order_step;
 mod waiting;
 
+pub use agenda::Agenda;
 pub use mark::{Cancellation, Resumption, Suspension};
 pub use order_step::OrderStep;
 
@@ -32,7 +34,6 @@ use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 /// Most steps of one order which one call decides; more can only come from a workflow that runs in circles without waiting.
 pub const MAX_STEPS: u32 = 100_000;
@@ -48,54 +49,26 @@ pub struct Surroundings<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// When it is an order's turn: by its priority, without one at once; and by the number of its arrival.
-type Turn = (Option<Reverse<crate::decimal::Decimal>>, u64);
+/// Who is told what is decided, event by event.
+pub trait Observer {
+    /// An event has been applied: `state` is as after it, and before the next one.
+    fn applied(&mut self, state: &State, event: Event);
 
-/// Orders waiting for their next step: those whose step belongs to the one just made, then the highest priority, then the
-/// earliest.
-#[derive(Default)]
-struct Queue {
-    waiting: BTreeMap<Turn, OrderId>,
-    known: BTreeMap<OrderId, Turn>,
-    count: u64,
-    /// How often it has been an order's turn.
-    steps: BTreeMap<OrderId, u32>,
+    /// Whether these events, of one step or one command, are not too much for one decision. They are applied together.
+    fn fits(&self, events: &[Event]) -> bool {
+        let _ = events;
+        true
+    }
+
+    /// Asked before it is an order's turn. If not, the others remain on the agenda for later.
+    fn may_go_on(&mut self) -> bool {
+        true
+    }
 }
 
-impl Queue {
-    fn push(&mut self, state: &State, id: &OrderId) {
-        if let Some(order) = state.order(id) {
-            self.insert(Some(Reverse(order.priority.clone())), id);
-        }
-    }
-
-    fn push_at_once(&mut self, id: &OrderId) {
-        self.insert(None, id);
-    }
-
-    fn insert(&mut self, priority: Option<Reverse<crate::decimal::Decimal>>, id: &OrderId) {
-        if !self.known.contains_key(id) {
-            self.count += 1;
-            let turn = (priority, self.count);
-            self.known.insert(id.clone(), turn.clone());
-            self.waiting.insert(turn, id.clone());
-        }
-    }
-
-    fn remove(&mut self, id: &OrderId) {
-        if let Some(turn) = self.known.remove(id) {
-            self.waiting.remove(&turn);
-        }
-    }
-
-    /// The next order, and how often it has been its turn.
-    fn pop(&mut self) -> Option<(OrderId, u32)> {
-        let (_, id) = self.waiting.pop_first()?;
-        self.known.remove(&id);
-        let steps = self.steps.entry(id.clone()).or_default();
-        *steps += 1;
-        let steps = *steps;
-        Some((id, steps))
+impl Observer for Vec<Event> {
+    fn applied(&mut self, _: &State, event: Event) {
+        self.push(event);
     }
 }
 
@@ -107,80 +80,97 @@ pub fn next_events(
     orders: impl IntoIterator<Item = OrderId>,
     events: &mut Vec<Event>,
 ) {
-    carry_out(state, around, Vec::new(), orders, events);
+    carry_out(state, around, &mut Agenda::default(), Vec::new(), orders, events);
 }
 
-/// Applies what has been decided, and makes all steps which follow from it. The events are appended to `events`.
+/// Applies what has been decided, and makes the steps which follow from it, as far as the observer lets it. The orders
+/// whose turn has not come remain on the agenda.
 pub fn carry_out(
     state: &mut State,
     around: Surroundings<'_>,
+    agenda: &mut Agenda,
     decided: Vec<Event>,
     orders: impl IntoIterator<Item = OrderId>,
-    events: &mut Vec<Event>,
+    observer: &mut dyn Observer,
 ) {
-    let mut queue = Queue::default();
     for event in decided {
-        take(state, around, event, &mut queue, events);
+        take(state, around, event, agenda, observer);
     }
     for id in orders {
-        queue.push(state, &id);
+        agenda.push(state, &id);
     }
-    while let Some((id, steps)) = queue.pop() {
+    while !agenda.is_empty() && observer.may_go_on() {
+        let Some((id, steps)) = agenda.pop() else { break };
         let Some(step) = OrderStep::of(state, around, &id) else { continue };
-        let decided = if steps > MAX_STEPS {
+        let mut decided = if steps > MAX_STEPS {
             step.broken(Problem::new("The workflow runs in circles without waiting"))
         } else {
             step.next()
         };
+        if !observer.fits(&decided) {
+            let Some(step) = OrderStep::of(state, around, &id) else { continue };
+            decided = step.broken(Problem::coded(
+                "StepTooLarge",
+                [],
+                "What this instruction leads to is too long for the journal: too many child orders, or too long values",
+            ));
+        }
         for event in decided {
-            take(state, around, event, &mut queue, events);
+            take(state, around, event, agenda, observer);
         }
     }
 }
 
 /// Applies an event with what follows from it at once, and queues the orders which it may let go on.
-fn take(state: &mut State, around: Surroundings<'_>, event: Event, queue: &mut Queue, events: &mut Vec<Event>) {
+fn take(state: &mut State, around: Surroundings<'_>, event: Event, agenda: &mut Agenda, observer: &mut dyn Observer) {
     // These must be asked before the event removes what they are about.
     let woken = state.woken_by(&event);
     let left = state.left_by(&event);
     let file = crate::command::file_of(state, &event).filter(|_| matches!(state.side(), Side::Controller(_)));
-    state.take(event, events);
-    let granted = events.last().map(|event| state.granted_by(event)).unwrap_or_default();
-    if let Some(Event::Order(id, event)) = events.last() {
+    state.take(&event);
+    let granted = state.granted_by(&event);
+    if let Event::Order(id, event) = &event {
         if continues(event) {
-            queue.push(state, id);
+            agenda.push(state, id);
         }
         match event {
             OrderEvent::OrderForked { children } => {
                 // The children come first.
-                queue.remove(id);
+                agenda.remove(id);
                 for child in children {
-                    queue.push(state, &child.order_id);
+                    agenda.push(state, &child.order_id);
                 }
-                queue.push(state, id);
+                agenda.push(state, id);
             }
-            OrderEvent::OrderOrderAdded { order_id, .. } => queue.push(state, order_id),
+            OrderEvent::OrderOrderAdded { order_id, .. } => agenda.push(state, order_id),
             _ => {}
         }
     }
-    let is_notice = matches!(events.last(), Some(Event::Order(_, OrderEvent::OrderNoticePosted { .. })));
+    let is_notice = matches!(event, Event::Order(_, OrderEvent::OrderNoticePosted { .. }));
     for id in woken.iter().chain(&granted) {
         // What a notice lets orders do belongs to the step which posts it.
-        if is_notice { queue.push_at_once(id) } else { queue.push(state, id) }
+        if is_notice { agenda.push_at_once(id) } else { agenda.push(state, id) }
     }
+    observer.applied(state, event);
     if let Some((plan_id, workflow_id)) = left {
         for event in state.plans().decide_after_order_deleted(&plan_id, state.notices(), around.now) {
-            state.take(event, events);
+            take_quietly(state, event, observer);
         }
         for event in crate::command::delete_outdated(state, &workflow_id) {
-            state.take(event, events);
+            take_quietly(state, event, observer);
         }
     }
     if let Some((path, name)) = file {
         for event in crate::command::file_events(state, around, &path, &name) {
-            take(state, around, event, queue, events);
+            take(state, around, event, agenda, observer);
         }
     }
+}
+
+/// Applies an event which lets no order go on.
+pub(crate) fn take_quietly(state: &mut State, event: Event, observer: &mut dyn Observer) {
+    state.take(&event);
+    observer.applied(state, event);
 }
 
 /// Whether the order may have something to do after this event.

@@ -29,7 +29,7 @@ impl Bench {
         let around = Surroundings { now: self.now, env: &self.env, zone: &self.zone };
         let mut replayed = self.state.clone();
         let known = self.events.len();
-        execute(&mut self.state, around, &command, &mut self.events).unwrap();
+        execute(&mut self.state, around, &command, &mut Agenda::default(), &mut self.events).unwrap();
         for event in &self.events[known..] {
             replayed.apply(event).unwrap();
         }

@@ -116,8 +116,8 @@ fn ends_by_itself() {
     notices.apply_posted(&global("A", "early"), at(20));
     notices.apply_posted(&global("A", "early"), at(25));
     assert_eq!(notices.next_end_of_life(), at(25));
-    assert_eq!(notices.decide_ends(Timestamp::from_millis(24_999)), []);
-    let events = notices.decide_ends(Timestamp::from_millis(25_000));
+    assert_eq!(notices.decide_ends(Timestamp::from_millis(24_999), 9), []);
+    let events = notices.decide_ends(Timestamp::from_millis(25_000), 9);
     assert_eq!(events, [deleted(&global("A", "early"))]);
     apply_all(&mut notices, &events);
     assert_eq!(notices.next_end_of_life(), at(30));
