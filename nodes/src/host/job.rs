@@ -1,5 +1,6 @@
 //! One process of a subagent, from its start to its end.
 
+use super::built_in::{self, BuiltIn};
 use super::files::FileStore;
 use crate::driver::Room;
 use crate::process::{self, Event, Killer, Launch, Launcher, Status, Stream};
@@ -7,6 +8,7 @@ use baton_machine::attempt::Attempt;
 use baton_machine::message::Channel;
 use baton_machine::process::{Ended, ProcessSpec, Program};
 use baton_machine::subagent::SubagentInput;
+use baton_workflow::model::outcome::Outcome;
 use baton_workflow::value::{Fields, Name, Value};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,19 +43,44 @@ pub(super) async fn run(shop: Arc<Workshop>, attempt: Attempt, spec: ProcessSpec
     // It does not matter here that the subagent is gone.
     let _ = may_flow(&mut flow, &shop.room).await;
     let start = Instant::now();
-    let (how, return_values) = match launch(&shop, &spec).await {
-        Ok((running, files)) => {
-            let ended = supervise(&shop, &attempt, running, flow).await;
-            drop(files);
-            ended
-        }
-        Err(reason) => (Ended::NotStarted { reason }, Ok(Fields::default())),
-    };
+    let ended = carry_out(&shop, &attempt, &spec, flow).await;
+    let (how, return_values) = ended.unwrap_or_else(|reason| (Ended::NotStarted { reason }, Ok(Fields::default())));
     let input = SubagentInput::Ended { attempt, how, return_values, duration: start.elapsed() };
     shop.tell(SubagentRequest::Input(input)).await;
 }
 
 type Values = Result<Fields, String>;
+
+/// Runs it from start to end. An error if it cannot be started.
+async fn carry_out(
+    shop: &Workshop,
+    attempt: &Attempt,
+    spec: &ProcessSpec,
+    flow: watch::Receiver<Flow>,
+) -> Result<(Ended, Values), String> {
+    if let Program::BuiltIn { name, script: _, job_arguments, arguments } = &spec.program {
+        let job = built_in::find(name, job_arguments, arguments)?;
+        let outcome = perform(shop, attempt, job, flow).await;
+        return Ok((Ended::Returned { outcome }, Ok(Fields::default())));
+    }
+    let (running, files) = launch(shop, spec).await?;
+    let ended = supervise(shop, attempt, running, flow).await;
+    drop(files);
+    Ok(ended)
+}
+
+/// Performs a built-in job.
+async fn perform(shop: &Workshop, attempt: &Attempt, job: BuiltIn, mut flow: watch::Receiver<Flow>) -> Outcome {
+    // It runs in this process.
+    shop.tell(SubagentRequest::Input(SubagentInput::Started { attempt: attempt.clone(), pid: std::process::id() }))
+        .await;
+    tokio::select! {
+        biased;
+        // Also when the subagent is gone.
+        _ = flow.wait_for(|flow| *flow == Flow::Ending) => built_in::killed(),
+        () = tokio::time::sleep(job.lasts) => job.outcome,
+    }
+}
 
 async fn launch(shop: &Workshop, spec: &ProcessSpec) -> Result<(process::Running, super::files::JobFiles), String> {
     let files =
@@ -67,8 +94,9 @@ async fn launch(shop: &Workshop, spec: &ProcessSpec) -> Result<(process::Running
             }
             None => return Err("the command line is empty".to_owned()),
         },
-        Program::BuiltIn { name, .. } => return Err(format!("this subagent has no built-in job {name:?}")),
+        Program::BuiltIn { name, .. } => return Err(format!("{name} is no program")),
     };
+    launch.v1_compatible = spec.v1_compatible;
     launch.working_directory = spec.working_directory.as_ref().map(PathBuf::from);
     launch.environment = spec
         .environment

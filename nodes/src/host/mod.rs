@@ -1,5 +1,6 @@
 //! The hosts: what surrounds the machines of a node, for the [driver](crate::driver).
 
+mod built_in;
 pub mod controller;
 pub mod director;
 mod files;

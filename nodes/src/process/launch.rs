@@ -13,6 +13,9 @@ pub(super) const RETURN_VALUES: &str = "BATON_RETURN_VALUES";
 /// The same under the name that existing job scripts know.
 pub(super) const RETURN_VALUES_OF_JS7: &str = "JS7_RETURN_VALUES";
 
+/// The same under the name that the scripts of its version 1 know; only for jobs which say that they are such.
+pub(super) const RETURN_VALUES_OF_V1: &str = "SCHEDULER_RETURN_VALUES";
+
 /// A process to be launched.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -25,6 +28,8 @@ pub struct Launch {
     /// Variables to set (or, with `None`, to remove) on top of that, in this order. `BATON_RETURN_VALUES` and
     /// `JS7_RETURN_VALUES` are always set by the launcher.
     pub environment: Vec<(OsString, Option<OsString>)>,
+    /// Whether the script expects the variables of version 1: `SCHEDULER_RETURN_VALUES` is set too then.
+    pub v1_compatible: bool,
     /// Where the process starts; `None`: where the program runs.
     pub working_directory: Option<PathBuf>,
 }
@@ -85,6 +90,7 @@ impl Launch {
             arguments: Vec::new(),
             clear_environment: false,
             environment: Vec::new(),
+            v1_compatible: false,
             working_directory: None,
         }
     }
@@ -110,7 +116,7 @@ impl Launch {
 
     /// What the guard has to be told; `file` is where the program was found or written.
     pub(super) fn request(self, id: u64, file: &Path, return_values: &Path) -> Result<LaunchRequest, LaunchError> {
-        let Self { program, arguments, clear_environment, mut environment, working_directory } = self;
+        let Self { program, arguments, clear_environment, mut environment, v1_compatible, working_directory } = self;
         for (name, _) in &environment {
             let bytes = name.as_encoded_bytes();
             if bytes.is_empty() || bytes.contains(&b'=') || bytes.contains(&0) {
@@ -118,7 +124,8 @@ impl Launch {
             }
         }
         let through_shell = matches!(&program, Program::Script(text) if !text.starts_with("#!"));
-        for name in [RETURN_VALUES, RETURN_VALUES_OF_JS7] {
+        let of_v1 = v1_compatible.then_some(RETURN_VALUES_OF_V1);
+        for name in [RETURN_VALUES, RETURN_VALUES_OF_JS7].into_iter().chain(of_v1) {
             environment.push((name.into(), Some(return_values.into())));
         }
         Ok(LaunchRequest {

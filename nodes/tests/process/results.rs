@@ -175,6 +175,15 @@ async fn return_values_are_read() {
     let outcome = fixture.run("mkfifo $JS7_RETURN_VALUES").await;
     assert!(matches!(outcome.ended.return_values, Err(ReturnValuesError::NotAFile)));
 
+    // The name of version 1 is for those who ask for it.
+    let mut launch =
+        Launch::script("echo a=${SCHEDULER_RETURN_VALUES:-none}; echo b=1 >>${SCHEDULER_RETURN_VALUES:-/dev/null}");
+    let outcome = finish(fixture.launcher.launch(launch.clone()).await.unwrap()).await;
+    assert_eq!((outcome.stdout.as_str(), outcome.ended.return_values.unwrap().len()), ("a=none\n", 0));
+    launch.v1_compatible = true;
+    let outcome = finish(fixture.launcher.launch(launch).await.unwrap()).await;
+    assert_eq!(outcome.ended.return_values.unwrap(), [("b".to_owned(), "1".to_owned())]);
+
     let values = fixture.directory.path().join("work/values");
     assert_eq!(std::fs::read_dir(values).unwrap().count(), 0);
 }

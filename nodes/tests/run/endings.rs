@@ -140,3 +140,30 @@ fn questions_need_somebody_who_answers() {
     let ended = run(&workflow, &["--yes"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
 }
+
+/// An Execute instruction with a built-in job.
+fn built_in(class: &str, arguments: &str, members: &str) -> String {
+    format!(
+        r#"{{"TYPE":"Execute.Anonymous","job":{{"agentPath":"AGENT",{members}"executable":{{"TYPE":"InternalExecutable","className":"{class}","arguments":{{{arguments}}}}}}}}}"#
+    )
+}
+
+#[test]
+fn built_in_jobs_need_no_program() {
+    let folder = Folder::new();
+    let instructions = [built_in("js7.tests.jobs.EmptyJob", "", ""), built_in("SleepJob", r#""sleep":"0.1""#, "")];
+    let ended = run(&folder.workflow(&instructions.join(",")), &[]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+
+    let ended = run(&folder.workflow(&built_in("FailingJob", r#""message":"'on purpose'""#, "")), &[]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.result().contains("on purpose"), "{ended:?}");
+
+    let ended = run(&folder.workflow(&built_in("SleepJob", r#""sleep":"1000""#, r#""timeout":1,"#)), &[]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.result().contains("timed out (Canceled)"), "{ended:?}");
+
+    let ended = run(&folder.workflow(&built_in("com.example.Special", "", "")), &[]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.result().contains("no built-in job") && ended.result().contains("com.example.Special"), "{ended:?}");
+}
