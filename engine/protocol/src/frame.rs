@@ -29,7 +29,8 @@ use core::ops::RangeInclusive;
 /// Length of what precedes the payload.
 pub const HEADER: usize = 24;
 
-const MAGIC: [u8; 4] = *b"BATN";
+/// How each frame begins.
+pub const MAGIC: [u8; 4] = *b"BATN";
 
 /// A piece of something, complete and undamaged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
