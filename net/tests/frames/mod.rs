@@ -1,5 +1,4 @@
-//! The tests of links: one binary.
-#![expect(clippy::unwrap_used, reason = "tests")]
+//! Frames over streams within the process.
 
 use baton_net::link::{self, Closed, QUEUE_BYTES};
 use baton_protocol::frame;

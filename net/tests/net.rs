@@ -1,0 +1,9 @@
+//! The tests of the network: one binary.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod death;
+mod frames;
+mod peers;
+mod simulated;
+mod visits;
+mod world;
