@@ -218,6 +218,11 @@ impl Director {
         self.processed(turn, id, outcome);
     }
 
+    /// The subagent says that the process never ran.
+    pub(super) fn process_is_not_started(&mut self, turn: Turn<'_>, id: &OrderId, problem: Problem) {
+        self.processed(turn, id, outcome::not_started(problem));
+    }
+
     fn processed(&mut self, turn: Turn<'_>, id: &OrderId, outcome: Outcome) {
         self.replica.take(turn, Event::Order(id.clone(), OrderEvent::OrderProcessed { outcome }));
     }

@@ -6,7 +6,7 @@ use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use baton_workflow::model::job::{Executable, WorkflowJob};
 use baton_workflow::model::order::Order;
-use baton_workflow::model::outcome::{Completed, Outcome};
+use baton_workflow::model::outcome::{Completed, Disruption, Outcome};
 use baton_workflow::problem::Problem;
 use baton_workflow::text::return_code::ReturnCodeMeaning;
 use baton_workflow::value::{Fields, Name, Value};
@@ -27,6 +27,10 @@ pub(super) fn of_end(job: &WorkflowJob, order: &Order, end: &End) -> Outcome {
         None => completed.into(),
         Some(KillCause::Command) => Outcome::Killed { outcome: completed },
         Some(KillCause::Timeout) => Outcome::TimedOut { outcome: completed },
+        // It never ran, so it can be started again, whatever the job says.
+        Some(KillCause::Lost) if matches!(end.how, Ended::NotStarted { .. } | Ended::KilledBeforeStart) => {
+            not_started(Problem::new("The subagent ended or lost its director before the process was started"))
+        }
         Some(KillCause::Lost) => {
             let message = "The process was ended because its subagent ended or lost its director";
             of_loss(Some(job), order, Problem::coded("ProcessLostDueToSubagentEnd", [], message))
@@ -34,13 +38,30 @@ pub(super) fn of_end(job: &WorkflowJob, order: &Order, end: &End) -> Outcome {
     }
 }
 
-/// The outcome of a process that is lost.
+/// Marks the outcome of an attempt which certainly never ran: it is made again, and is no loss of a process.
+const NOT_STARTED: &str = "ProcessNotStarted";
+
+/// The outcome of an attempt which certainly never ran.
+pub(super) fn not_started(problem: Problem) -> Outcome {
+    Outcome::process_lost(Problem::coded(NOT_STARTED, [], problem.message))
+}
+
+fn may_have_run(outcome: &Outcome) -> bool {
+    !matches!(
+        outcome,
+        Outcome::Disrupted { reason: Disruption::ProcessLost { problem: Some(problem) }, .. }
+            if problem.code == NOT_STARTED
+    )
+}
+
+/// The outcome of a process that is lost, and may have run.
 pub(super) fn of_loss(job: Option<&WorkflowJob>, order: &Order, problem: Problem) -> Outcome {
     let position = &order.workflow_position.position;
     let losses = order
         .historic_outcomes
         .latest_first()
         .take_while(|historic| historic.position == *position && historic.outcome.is_process_lost())
+        .filter(|historic| may_have_run(&historic.outcome))
         .take(MAX_LOSSES)
         .count();
     if job.is_none_or(|job| job.is_not_restartable) || losses >= MAX_LOSSES {
@@ -123,5 +144,65 @@ fn meaning(job: &WorkflowJob) -> ReturnCodeMeaning {
         | Executable::ShellScriptExecutable { return_code_meaning, .. }
         | Executable::CommandLineExecutable { return_code_meaning, .. } => return_code_meaning.clone(),
         Executable::InternalExecutable { .. } => ReturnCodeMeaning::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use baton_workflow::id::OrderId;
+    use baton_workflow::json::from_text;
+    use baton_workflow::model::order::HistoricOutcome;
+    use baton_workflow::model::order_event::OrderEvent;
+    use core::time::Duration;
+
+    fn job(is_not_restartable: bool) -> WorkflowJob {
+        let text = format!(
+            r#"{{"agentPath": "A", "isNotRestartable": {is_not_restartable},
+                "executable": {{"TYPE": "ShellScriptExecutable", "script": "x"}}}}"#
+        );
+        from_text(&text).unwrap()
+    }
+
+    fn order_after(outcomes: &[Outcome]) -> Order {
+        let added = r#"{"TYPE": "OrderAdded", "workflowId": {"path": "W", "versionId": "1"}}"#;
+        let added: OrderEvent = from_text(added).unwrap();
+        let mut order = Order::created_by(&OrderId::new("O"), &added).unwrap();
+        for outcome in outcomes {
+            let position = order.workflow_position.position.clone();
+            order.historic_outcomes.push(HistoricOutcome { position, outcome: outcome.clone() });
+        }
+        order
+    }
+
+    fn problem() -> Problem {
+        Problem::new("gone")
+    }
+
+    #[test]
+    fn an_attempt_that_never_ran_is_made_again() {
+        let end = End {
+            how: Ended::KilledBeforeStart,
+            killed: Some(KillCause::Lost),
+            return_values: Ok(Fields::default()),
+            error_line: None::<String>,
+            duration: Duration::ZERO,
+        };
+        let order = order_after(&[]);
+        assert!(of_end(&job(true), &order, &end).is_process_lost());
+        let ran = End { how: Ended::Signaled { signal: 9 }, ..end };
+        assert!(!of_end(&job(true), &order, &ran).is_process_lost());
+        assert!(of_end(&job(false), &order, &ran).is_process_lost());
+    }
+
+    #[test]
+    fn only_losses_of_processes_which_may_have_run_count() {
+        let never = alloc::vec![not_started(problem()); 3 * MAX_LOSSES];
+        assert!(of_loss(Some(&job(false)), &order_after(&never), problem()).is_process_lost());
+        let lost = alloc::vec![Outcome::process_lost(problem()); MAX_LOSSES];
+        assert!(!of_loss(Some(&job(false)), &order_after(&lost), problem()).is_process_lost());
+        let both: Vec<Outcome> = lost.into_iter().chain(never).collect();
+        assert!(!of_loss(Some(&job(false)), &order_after(&both), problem()).is_process_lost());
     }
 }

@@ -24,7 +24,7 @@ use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::event::{Event, SubagentEvent};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::{Checked, Problem};
-use baton_workflow::state::subagent::Coupling;
+use baton_workflow::state::subagent::{Coupling, SubagentState};
 use core::time::Duration;
 
 /// What to look at.
@@ -311,9 +311,13 @@ impl Director {
             FromSubagent::Launched { attempt, state, .. } => {
                 if state == AttemptState::NotStarted && self.is_current(id, &attempt) {
                     let message = format!("Subagent:{id} did not start the process");
-                    let problem = Problem::coded("ProcessNotStarted", [], message);
-                    self.process_is_lost(turn, &attempt.order_id, problem);
+                    self.process_is_not_started(turn, &attempt.order_id, Problem::new(message));
                     self.replica.steps(turn, [attempt.order_id]);
+                    let known = self.replica.relations().subagents.get(id);
+                    if known.is_some_and(SubagentState::is_reachable) {
+                        // Only a subagent that ends may refuse; this one would be chosen again and again.
+                        self.give_up_subagent(turn, id, "it does not start processes, though it does not end", out);
+                    }
                 }
             }
             FromSubagent::Stopping { .. } => {

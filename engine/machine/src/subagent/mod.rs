@@ -147,8 +147,10 @@ pub struct Subagent {
     session: Option<Session>,
     deadlines: Deadlines<Reason>,
     processes: BTreeMap<Attempt, Process>,
-    /// The same, by their orders.
+    /// Those which have been started, by their orders.
     by_order: BTreeMap<OrderId, Attempt>,
+    /// Attempts which begin when the former process of their order has ended.
+    waiting: BTreeMap<OrderId, Attempt>,
     /// Ended, but the director has not confirmed that.
     finished: BTreeMap<Attempt, u64>,
     reports: Reports,
@@ -170,6 +172,7 @@ impl Subagent {
             deadlines: Deadlines::new(),
             processes: BTreeMap::new(),
             by_order: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             finished: BTreeMap::new(),
             reports: Reports::default(),
             is_stopping: false,
@@ -244,14 +247,19 @@ impl Subagent {
     fn launch(&mut self, attempt: Attempt, spec: ProcessSpec, out: &mut Outbox<'_, Self>) {
         let mut state = self.state_of(&attempt);
         if state == crate::message::AttemptState::NotStarted && !self.is_stopping {
+            state = crate::message::AttemptState::Running;
             // One process of an order at a time, whatever anybody says.
             if let Some(other) = self.by_order.get(&attempt.order_id).cloned() {
                 self.signal(&other, Signal::Kill, KillCause::Lost, out);
+                let superseded = self.waiting.insert(attempt.order_id.clone(), attempt.clone());
+                self.processes.insert(attempt.clone(), Process::waiting(spec));
+                if let Some(superseded) = superseded {
+                    self.signal(&superseded, Signal::Kill, KillCause::Lost, out);
+                }
             } else {
                 self.by_order.insert(attempt.order_id.clone(), attempt.clone());
                 self.processes.insert(attempt.clone(), Process::default());
                 out.hint(SubagentHint::Start { attempt: attempt.clone(), spec });
-                state = crate::message::AttemptState::Running;
             }
         }
         self.tell(|session| FromSubagent::Launched { session, attempt, state }, out);
@@ -279,7 +287,17 @@ impl Subagent {
     /// Sends a signal to a process, at once or as soon as it runs. A weaker one than before changes the cause only.
     fn signal(&mut self, attempt: &Attempt, signal: Signal, cause: KillCause, out: &mut Outbox<'_, Self>) {
         let Some(process) = self.processes.get_mut(attempt) else { return };
-        if process.kill(signal, cause) {
+        let is_sent = process.kill(signal, cause);
+        if process.is_waiting() {
+            return self.on_ended(
+                attempt.clone(),
+                Ended::KilledBeforeStart,
+                Ok(Fields::default()),
+                Duration::ZERO,
+                out,
+            );
+        }
+        if is_sent {
             out.hint(SubagentHint::Kill { attempt: attempt.clone(), signal });
         }
     }
@@ -321,11 +339,27 @@ impl Subagent {
         out: &mut Outbox<'_, Self>,
     ) {
         let Some(process) = self.processes.remove(&attempt) else { return };
-        self.by_order.remove(&attempt.order_id);
+        let order_id = attempt.order_id.clone();
         self.deadlines.cancel(&Reason::Grace(attempt.clone()));
         let end = End { how, killed: process.cause(), return_values, error_line: process.error_line(), duration };
         let number = self.report(Report { attempt: attempt.clone(), what: Reported::Ended(end) }, out);
+        if self.waiting.get(&order_id) == Some(&attempt) {
+            self.waiting.remove(&order_id);
+        } else if self.by_order.get(&order_id) == Some(&attempt) {
+            self.by_order.remove(&order_id);
+            self.start_waiting(&order_id, out);
+        }
         self.finished.insert(attempt, number);
+    }
+
+    /// The former process of an order has ended; another one may wait for that.
+    fn start_waiting(&mut self, order_id: &OrderId, out: &mut Outbox<'_, Self>) {
+        let Some(attempt) = self.waiting.remove(order_id) else { return };
+        let spec = self.processes.get_mut(&attempt).and_then(Process::take_waiting);
+        if let Some(spec) = spec {
+            self.by_order.insert(order_id.clone(), attempt.clone());
+            out.hint(SubagentHint::Start { attempt, spec });
+        }
     }
 
     fn report(&mut self, report: Report, out: &mut Outbox<'_, Self>) -> u64 {
@@ -423,7 +457,11 @@ impl Machine for Subagent {
 
     fn check(&self) {
         self.deadlines.check();
-        assert_eq!(self.processes.len(), self.by_order.len(), "not one process for each order");
+        assert_eq!(
+            self.processes.len(),
+            self.by_order.len() + self.waiting.len(),
+            "not one process for each order, and one that waits"
+        );
         assert!(self.finished.len() as u64 <= self.reports.last(), "an end that was never reported");
         assert!(self.session.is_none() || self.owner.is_some(), "coupled with nobody");
     }

@@ -1,6 +1,7 @@
 //! One process of a subagent.
 
-use crate::process::{KillCause, Signal};
+use crate::process::{KillCause, ProcessSpec, Signal};
+use alloc::boxed::Box;
 use alloc::string::String;
 
 /// With so many bytes of unreceived output, a process is not read any further.
@@ -12,6 +13,8 @@ const ERROR_LINE: usize = 4096;
 /// A process that is being started or runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Process {
+    /// What to start when the former process of the order has ended.
+    waiting: Option<Box<ProcessSpec>>,
     is_running: bool,
     /// The strongest signal sent, or to be sent as soon as it runs; and the cause that counts.
     kill: Option<(Signal, KillCause)>,
@@ -23,6 +26,21 @@ pub(super) struct Process {
 }
 
 impl Process {
+    /// Of an order whose former process has not ended yet.
+    pub(super) fn waiting(spec: ProcessSpec) -> Self {
+        Self { waiting: Some(Box::new(spec)), ..Self::default() }
+    }
+
+    /// Whether it has not even been started.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// What is to be started now.
+    pub(super) fn take_waiting(&mut self) -> Option<ProcessSpec> {
+        self.waiting.take().map(|spec| *spec)
+    }
+
     /// It is to get a signal. Whether that is to be sent now.
     pub(super) fn kill(&mut self, signal: Signal, cause: KillCause) -> bool {
         let (before, cause_before) = match self.kill {

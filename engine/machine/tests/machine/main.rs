@@ -17,4 +17,5 @@ mod reset;
 mod rubbish;
 mod setup;
 mod slices;
+mod subagent;
 mod world;
