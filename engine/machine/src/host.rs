@@ -4,7 +4,7 @@
 //!
 //! - [`Act::Link`] and [`Outgoing::Frame`] are for the network. A frame for a link that is gone is dropped.
 //! - [`Outgoing::Reply`] and [`Act::Reply`] answer a caller, once.
-//! - [`Outgoing::Events`] answers a reader, once.
+//! - [`Outgoing::Events`] or [`Act::NoEvents`] answers a reader, once.
 //! - [`Act::ReadRecords`] is for storage: records from an offset on, some of them, for the reader who wants what is not in
 //!   memory any more.
 
@@ -46,7 +46,7 @@ pub enum Outgoing {
     Frame(Arc<[u8]>),
     /// The answer to a command.
     Reply(Reply),
-    /// Committed events.
+    /// Committed events, at least one.
     Events(Vec<Stamped>),
 }
 
@@ -79,6 +79,11 @@ pub enum Act {
         caller: CallerId,
         /// Why.
         reply: Reply,
+    },
+    /// A reader cannot be served now; it may ask again after a while.
+    NoEvents {
+        /// Which.
+        reader: ReaderId,
     },
     /// Reads records.
     ReadRecords {

@@ -12,7 +12,11 @@ use baton_protocol::record::Position;
 use baton_workflow::model::command::Command;
 use baton_workflow::state::State;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+
+/// So long after a refusal a reader asks again.
+const READ_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a controller is asked.
 pub enum ControllerRequest {
@@ -29,7 +33,7 @@ pub enum ControllerRequest {
     Read {
         /// The event.
         after: EventId,
-        /// Gets at least one event, or none if there are too many readers.
+        /// Gets at least one event, or none if it cannot be served now.
         reply: oneshot::Sender<Vec<Stamped>>,
     },
     /// Nobody will ask for events until here any more.
@@ -44,10 +48,19 @@ impl From<LinkInput> for ControllerRequest {
     }
 }
 
-/// The controller has ended.
+/// So often a reader may be refused: for a minute.
+const REFUSALS: u32 = 600;
+
+/// Why the controller does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the controller has ended")]
-pub struct Gone;
+pub enum Unanswered {
+    /// It has ended.
+    #[error("the controller has ended")]
+    Gone,
+    /// It could not give events for a while.
+    #[error("the controller gives no events: its disk does not follow, or they cannot be read, or are released")]
+    NoEvents,
+}
 
 /// To talk to a controller of this process.
 #[derive(Clone)]
@@ -60,27 +73,34 @@ impl Client {
     ///
     /// # Errors
     /// When the controller has ended.
-    pub async fn command(&self, command: Command) -> Result<Reply, Gone> {
+    pub async fn command(&self, command: Command) -> Result<Reply, Unanswered> {
         let (reply, replied) = oneshot::channel();
         self.request(ControllerRequest::Command { command, reply }).await?;
-        replied.await.map_err(|_| Gone)
+        replied.await.map_err(|_| Unanswered::Gone)
     }
 
-    /// Waits for committed events after `after`. Dropping the future loses nothing.
+    /// Waits for committed events after `after`, of which it returns at least one. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// When the controller has ended.
-    pub async fn events(&self, after: EventId) -> Result<Vec<Stamped>, Gone> {
-        let (reply, replied) = oneshot::channel();
-        self.request(ControllerRequest::Read { after, reply }).await?;
-        replied.await.map_err(|_| Gone)
+    /// When the controller has ended, or has refused for a minute.
+    pub async fn events(&self, after: EventId) -> Result<Vec<Stamped>, Unanswered> {
+        for _ in 0..REFUSALS {
+            let (reply, replied) = oneshot::channel();
+            self.request(ControllerRequest::Read { after, reply }).await?;
+            let events = replied.await.map_err(|_| Unanswered::Gone)?;
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            tokio::time::sleep(READ_AGAIN).await;
+        }
+        Err(Unanswered::NoEvents)
     }
 
     /// Says that nobody will ask for events until `until` any more.
     ///
     /// # Errors
     /// When the controller has ended.
-    pub async fn release(&self, until: EventId) -> Result<(), Gone> {
+    pub async fn release(&self, until: EventId) -> Result<(), Unanswered> {
         self.request(ControllerRequest::Release(until)).await
     }
 
@@ -88,14 +108,14 @@ impl Client {
     ///
     /// # Errors
     /// When the controller has ended.
-    pub async fn state(&self) -> Result<(State, EventId), Gone> {
+    pub async fn state(&self) -> Result<(State, EventId), Unanswered> {
         let (reply, replied) = oneshot::channel();
         self.request(ControllerRequest::State(reply)).await?;
-        replied.await.map_err(|_| Gone)
+        replied.await.map_err(|_| Unanswered::Gone)
     }
 
-    async fn request(&self, request: ControllerRequest) -> Result<(), Gone> {
-        self.requests.send(request).await.map_err(|_| Gone)
+    async fn request(&self, request: ControllerRequest) -> Result<(), Unanswered> {
+        self.requests.send(request).await.map_err(|_| Unanswered::Gone)
     }
 }
 
@@ -159,6 +179,12 @@ impl ControllerHost {
             let _ = waiting.send(reply);
         }
     }
+
+    fn give(&mut self, reader: ReaderId, events: Vec<Stamped>) {
+        if let Some(waiting) = self.readers.remove(&reader) {
+            let _ = waiting.send(events);
+        }
+    }
 }
 
 impl Host for ControllerHost {
@@ -197,6 +223,7 @@ impl Host for ControllerHost {
         match hint {
             Act::Link(hint) => self.links.hint(hint),
             Act::Reply { caller, reply } => self.reply(caller, reply),
+            Act::NoEvents { reader } => self.give(reader, Vec::new()),
             Act::ReadRecords { reader, from } => {
                 reading.records(from, move |records| ControllerInput::Records { reader, records });
             }
@@ -209,11 +236,7 @@ impl Host for ControllerHost {
         match (lane, promise) {
             (Lane::Link(link), Outgoing::Frame(frame)) => self.links.send(link, frame),
             (Lane::Caller(caller), Outgoing::Reply(reply)) => self.reply(caller, reply),
-            (Lane::Reader(reader), Outgoing::Events(events)) => {
-                if let Some(waiting) = self.readers.remove(&reader) {
-                    let _ = waiting.send(events);
-                }
-            }
+            (Lane::Reader(reader), Outgoing::Events(events)) => self.give(reader, events),
             // Nothing else is promised in these lanes.
             (Lane::Link(_) | Lane::Caller(_) | Lane::Reader(_), _) => {}
         }

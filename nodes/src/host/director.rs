@@ -70,8 +70,8 @@ impl Host for DirectorHost {
             }
             Act::Watch { watch, directory } => self.watches.watch(watch, directory, self.requests.clone()),
             Act::Unwatch { watch } => self.watches.unwatch(&watch),
-            // Nobody gives commands to a director.
-            Act::Reply { .. } => {}
+            // Nobody gives commands to a director, or reads its events.
+            Act::Reply { .. } | Act::NoEvents { .. } => {}
         }
     }
 

@@ -16,7 +16,7 @@ mod view;
 
 use crate::cli::RunArguments;
 use crate::driver::{Halt, Halted, Saying};
-use crate::host::controller::{Client, Gone};
+use crate::host::controller::{Client, Unanswered};
 use baton_machine::codec::Stamped;
 use baton_protocol::event_id::EventId;
 use baton_workflow::id::{GivenOrderId, OrderId};
@@ -65,9 +65,9 @@ enum Failure {
     /// A node has halted.
     #[error("the run has broken off, {0}")]
     Halted(Halted),
-    /// The controller has ended, nobody knows why.
-    #[error(transparent)]
-    Gone(#[from] Gone),
+    /// The controller does not answer.
+    #[error("the run has broken off, {0}")]
+    Unanswered(#[from] Unanswered),
     /// The events make no sense.
     #[error("a bug: the events of the controller contradict each other: {0}")]
     Contradiction(Problem),
@@ -84,7 +84,7 @@ impl Failure {
     fn how(&self) -> How {
         match self {
             Self::Unusable(_) | Self::Refused(_) | Self::Start(_) | Self::System(..) => How::NotRun,
-            Self::Halted(_) | Self::Gone(_) | Self::Contradiction(_) | Self::Output(_) => How::BrokenOff,
+            Self::Halted(_) | Self::Unanswered(_) | Self::Contradiction(_) | Self::Output(_) => How::BrokenOff,
         }
     }
 
@@ -96,7 +96,7 @@ impl Failure {
                 StartFailure::NothingToResume(_) | StartFailure::JournalExists(_) | StartFailure::NotAJournal(_),
             ) => 2,
             Self::Start(_) | Self::System(..) => 1,
-            Self::Halted(_) | Self::Gone(_) | Self::Contradiction(_) | Self::Output(_) => 3,
+            Self::Halted(_) | Self::Unanswered(_) | Self::Contradiction(_) | Self::Output(_) => 3,
         }
     }
 }
@@ -160,6 +160,14 @@ async fn run(arguments: &RunArguments, report: &mut Report) -> Result<(End, u8),
     let result = match begun {
         Ok(run) => run.follow(&mut nodes, &mut signals).await,
         Err(failure) => Err(failure),
+    };
+    let result = match result {
+        // Why it has ended is about to be told.
+        Err(Failure::Unanswered(Unanswered::Gone)) => {
+            let halted = timeout(STOPPING, nodes.news.halted()).await;
+            Err(halted.map_or(Failure::Unanswered(Unanswered::Gone), Failure::Halted))
+        }
+        result => result,
     };
     // A node that has halted may not stop in time.
     let _ = timeout(STOPPING, nodes.stop()).await;
@@ -261,7 +269,7 @@ impl<'a> Run<'a> {
                     Saying::Warning(warning) => self.report.warning(&warning).map_err(Failure::Output)?,
                 },
                 events = parts.recv() => {
-                    let events = events.ok_or(Gone)?;
+                    let events = events.unwrap_or(Err(Unanswered::Gone))?;
                     self.take(events).await?;
                 }
                 order = self.questions.answered() => self.answer(order).await?,
@@ -355,14 +363,16 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Reads events until nobody wants them, or the controller ends.
-async fn read_events(client: Client, mut after: EventId, parts: mpsc::Sender<Vec<Stamped>>) {
-    while let Ok(events) = client.events(after).await {
-        if let Some(last) = events.last() {
-            after = last.event_id;
-        }
-        if parts.send(events).await.is_err() {
-            return;
+/// Reads events until nobody wants them, or the controller does not answer.
+async fn read_events(client: Client, mut after: EventId, parts: mpsc::Sender<Result<Vec<Stamped>, Unanswered>>) {
+    loop {
+        let events = client.events(after).await;
+        let last = events.as_ref().ok().and_then(|events| events.last()).map(|event| event.event_id);
+        // Who does not want events, does not want to know that there are none, either.
+        let is_wanted = parts.send(events).await.is_ok();
+        match last {
+            Some(last) if is_wanted => after = last,
+            _ => return,
         }
     }
 }

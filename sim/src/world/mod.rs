@@ -454,6 +454,8 @@ impl World {
             Act::Reply { caller, reply } => {
                 self.replies.insert(caller, reply);
             }
+            // Nobody reads events here.
+            Act::NoEvents { .. } => {}
             Act::ReadRecords { reader, from } => self.read_records(place, reader, from),
             Act::Watch { watch, directory } => {
                 if let Place::Director(path) = place {

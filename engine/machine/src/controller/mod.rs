@@ -33,7 +33,7 @@ use baton_protocol::event_id::EventId;
 use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
 use baton_protocol::random::Random;
-use baton_protocol::record::{Position, Record};
+use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
 use baton_workflow::json::Json as _;
@@ -71,7 +71,7 @@ pub enum ControllerInput {
         /// What.
         command: Command,
     },
-    /// A reader wants what follows an event; answered once, as soon as there is something.
+    /// A reader wants what follows an event; answered once, as soon as there is something, or it cannot be served.
     Read {
         /// Who. Asking again replaces the question before.
         reader: ReaderId,
@@ -376,11 +376,9 @@ impl Controller {
         let is_full = self.readers.len() + self.reading.len() >= MAX_READERS;
         match self.replica.feed().after(after) {
             Following::Events { events, end } => {
-                let fence = out.committed_before(end);
-                // A reader that is not answered asks again.
-                let _ = out.promise(fence, Lane::Reader(reader), Outgoing::Events(events));
+                give_events(reader, events, end, out);
             }
-            Following::Nothing | Following::Stored { .. } if is_full => self.answer_nothing(reader),
+            Following::Nothing | Following::Stored { .. } if is_full => out.hint(Act::NoEvents { reader }),
             Following::Nothing => {
                 self.readers.insert(reader, after);
             }
@@ -397,17 +395,11 @@ impl Controller {
         match reading.add(records) {
             Found::ReadOn { from } => return out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from }),
             Found::Events { events, end } => {
-                let fence = out.committed_before(end);
-                let _ = out.promise(fence, Lane::Reader(reader), Outgoing::Events(events));
+                give_events(reader, events, end, out);
             }
-            Found::Nothing => self.answer_nothing(reader),
+            Found::Nothing => out.hint(Act::NoEvents { reader }),
         }
         self.reading.remove(&reader);
-    }
-
-    /// There is nothing now; the reader may ask again.
-    fn answer_nothing(&mut self, reader: ReaderId) {
-        self.outgoing.push((Lane::Reader(reader), Outgoing::Events(Vec::new())));
     }
 
     fn forget_reader(&mut self, reader: ReaderId) {
@@ -461,10 +453,18 @@ impl Controller {
                         let reply = Reply { answer, event_id: self.replica.last_event_id() };
                         out.hint(Act::Reply { caller, reply });
                     }
-                    Lane::Reader(_) => {}
+                    Lane::Reader(reader) => out.hint(Act::NoEvents { reader }),
                 }
             }
         }
+    }
+}
+
+/// Answers a reader with events in the records before `end`, unless too many promises wait for the disk.
+fn give_events(reader: ReaderId, events: Vec<Stamped>, end: Offset, out: &mut Outbox<'_, Controller>) {
+    let fence = out.committed_before(end);
+    if out.promise(fence, Lane::Reader(reader), Outgoing::Events(events)).is_err() {
+        out.hint(Act::NoEvents { reader });
     }
 }
 

@@ -53,3 +53,25 @@ fn files_that_come_while_the_disk_stalls_are_asked_for_again() {
     assert_eq!(world.watches, 1);
     world.run_until("watched again", |world| world.watches == 2);
 }
+
+#[test]
+fn readers_are_answered_also_when_too_much_waits_for_the_disk() {
+    const READS: usize = 20;
+    let mut world = World::new();
+    world.deploy("1", &one_job("out x"));
+    world.limits = Limits { promises: 8, ..Limits::DEFAULT };
+    world.kill(Name::Controller);
+    world.start(Name::Controller);
+    world.run_for(Duration::from_secs(5));
+    let before = world.controller().replica().last_event_id();
+    world.sync_time = Duration::from_secs(30);
+    let _ = world.give_command(r#"{"TYPE": "AddOrder", "order": {"id": "A", "workflowPath": "W", "planId": []}}"#);
+    world.run_for(Duration::from_secs(1));
+    for _ in 0..READS {
+        world.read_after(before);
+    }
+    world.run_for(Duration::from_secs(1));
+    assert!(world.unserved > 0 && world.read_events.is_empty());
+    world.sync_time = Duration::ZERO;
+    world.run_until("answered", |world| world.unserved + world.read_events.len() == READS);
+}

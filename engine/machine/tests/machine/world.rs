@@ -87,6 +87,8 @@ pub(crate) struct World {
     pub(crate) digest: Checksum,
     /// What the reader of the controller's events was answered.
     pub(crate) read_events: Vec<Vec<Stamped>>,
+    /// How often a reader was not served.
+    pub(crate) unserved: usize,
     /// The subagents which have stopped as they were told.
     pub(crate) stopped: Vec<Name>,
     /// How long a disk takes to sync.
@@ -123,6 +125,7 @@ impl World {
             starts: BTreeMap::new(),
             digest: Checksum::new(0),
             read_events: Vec::new(),
+            unserved: 0,
             stopped: Vec::new(),
             sync_time: Duration::ZERO,
             syncs: BTreeMap::new(),

@@ -22,6 +22,7 @@ impl World {
             Act::Reply { caller, reply } => {
                 self.replies.insert(caller, reply);
             }
+            Act::NoEvents { .. } => self.unserved += 1,
             Act::Watch { .. } => self.watches += 1,
             Act::Unwatch { .. } => {}
             Act::ReadRecords { reader, from } => self.read(name, reader, from),
