@@ -349,6 +349,7 @@ impl Relations {
             }
             OrderEvent::OrderCancellationMarkedOnAgent
             | OrderEvent::OrderSuspensionMarkedOnAgent
+            | OrderEvent::OrderMarkRejected { .. }
             | OrderEvent::OrderGoes
             | OrderEvent::OrderResumed { .. } => {
                 if let Some(agent) = self.agent_of(state, id) {

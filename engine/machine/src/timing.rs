@@ -15,6 +15,8 @@ pub struct Timing {
     pub coupling: Duration,
     /// Time between two attempts to couple.
     pub redial: Duration,
+    /// Longest time between two attempts to couple with a peer that tells what cannot be.
+    pub longest_redial: Duration,
     /// After this time without its director, a subagent ends what it runs. Longer than the takeover of a director may take, so
     /// that processes survive that.
     pub reconnect_timeout: Duration,
@@ -37,6 +39,7 @@ impl Timing {
         agent_silence: Duration::from_secs(10),
         coupling: Duration::from_secs(2),
         redial: Duration::from_secs(1),
+        longest_redial: Duration::from_mins(1),
         reconnect_timeout: Duration::from_mins(1),
         loss_margin: Duration::from_secs(5),
         sigkill_delay: Duration::from_secs(15),

@@ -3,6 +3,7 @@
 use super::Controller;
 use crate::codec::Stamped;
 use crate::message::{FromAgent, ToAgent};
+use crate::relations::Transit;
 use crate::replica::Turn;
 use alloc::format;
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
 use baton_workflow::command::file_of;
 use baton_workflow::id::{AgentPath, OrderId};
+use baton_workflow::json;
 use baton_workflow::model::event::{AgentEvent, Event, NodeEvent, SubagentEvent};
 use baton_workflow::model::operation::ItemEvent;
 use baton_workflow::model::order_event::OrderEvent;
@@ -56,7 +58,7 @@ impl Controller {
                 self.reconcile_if_known(turn, path);
             }
             FromAgent::Events { after, events, .. } => self.adopt(turn, path, after, events, out),
-            FromAgent::Rejected { order_id, problem, .. } => self.rejected(turn, path, order_id, problem),
+            FromAgent::Rejected { cause, order_id, problem, .. } => self.rejected(turn, path, cause, order_id, problem),
             FromAgent::Coupled { .. } | FromAgent::Refused { .. } | FromAgent::Beat { .. } => {}
         }
     }
@@ -92,11 +94,19 @@ impl Controller {
             if let Event::OrderWatch(..) = &event {
                 files.extend(file_of(self.replica.state(), &event));
             }
+            let what = format!("{} of {}", event.type_name(), json::print(&event.key()));
             if let Err(problem) = self.replica.try_take(turn, stamped.timestamp, event) {
                 // What came before is adopted; this event will be met again, and says again what is wrong.
-                self.observed(turn, path, EventId(event_id.0 - 1));
-                let reason = format!("its event {event_id} does not fit: {problem}");
-                return self.give_up(turn, path, &reason, out);
+                let before = EventId(event_id.0 - 1);
+                if before > after {
+                    self.observed(turn, path, before);
+                }
+                let message = format!(
+                    "Agent:{path}: its event {event_id} ({what}) does not fit what the controller knows: {problem}. Agent and \
+                     controller have different histories, so nothing more is heard of the agent, and its orders stay as they are \
+                     known here. It is tried again, less and less often. ResetAgent lets the agent start anew; its orders fail then"
+                );
+                return self.distrust(turn, path, Problem::coded("AgentEventDoesNotFit", [], message), out);
             }
         }
         self.observed(turn, path, until);
@@ -114,14 +124,34 @@ impl Controller {
         self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentEventsObserved { until_event_id }));
     }
 
-    /// The agent did not do what it was told, and will not. An order on its way there comes back and fails.
-    fn rejected(&mut self, turn: Turn<'_>, path: &AgentPath, order_id: Option<OrderId>, problem: Problem) {
-        let Some(id) =
-            order_id.filter(|id| self.state().order(id).is_some_and(|order| order.agent_path() == Some(path)))
-        else {
+    /// The agent did not do what it was told, and will not. A mark is taken back, an order on its way there comes back and
+    /// fails.
+    fn rejected(
+        &mut self,
+        turn: Turn<'_>,
+        path: &AgentPath,
+        cause: EventId,
+        order_id: Option<OrderId>,
+        problem: Problem,
+    ) {
+        let Some(id) = order_id else {
             let event = AgentEvent::AgentCouplingFailed { problem };
             return self.replica.take(turn, Event::Agent(path.clone(), event));
         };
+        let transit = self.replica.relations().transit(path);
+        if transit.and_then(|transit| transit.marks.get(&id)).is_some_and(|(marked, _)| *marked == cause.0) {
+            let event = Event::Order(id, OrderEvent::OrderMarkRejected { problem });
+            // A mark that is gone already needs not be taken back.
+            let _ = self.replica.try_take(turn, turn.around.now, event);
+            return;
+        }
+        let is_refused = |transit: &Transit| {
+            transit.attaching.values().any(|orders| orders.get(&id) == Some(&cause.0))
+                || transit.detaching.get(&id) == Some(&cause.0)
+        };
+        if !transit.is_some_and(is_refused) {
+            return;
+        }
         self.fetch_back(turn, &id, problem);
         self.offer_more(turn, path, &id);
     }

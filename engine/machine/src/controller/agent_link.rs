@@ -53,6 +53,8 @@ pub(super) struct AgentLink {
     pub(super) addresses: Vec<String>,
     /// How often it was dialled.
     dials: usize,
+    /// How often in a row what it told did not fit.
+    setbacks: u32,
     phase: Phase,
     /// What a workflow needs at the agent. Forgotten when an item changes.
     pub(super) needs: BTreeMap<WorkflowId, Arc<[ItemKey]>>,
@@ -254,6 +256,20 @@ impl Controller {
         self.fail(turn, path, Problem::new(format!("Agent:{path}: {reason}")));
     }
 
+    /// What the agent tells cannot be. Ends the link, and tries again after a time which gets longer and longer.
+    pub(super) fn distrust(&mut self, turn: Turn<'_>, path: &AgentPath, problem: Problem, out: &mut Outbox<'_, Self>) {
+        let Some(agent) = self.agents.get_mut(path) else { return };
+        agent.setbacks = agent.setbacks.saturating_add(1);
+        let setbacks = agent.setbacks;
+        if let Some(link) = agent.link() {
+            hang_up(link, &problem.message, out);
+        }
+        self.fail(turn, path, problem);
+        let timing = self.config.timing;
+        let pause = timing.redial.saturating_mul(2_u32.saturating_pow(setbacks)).min(timing.longest_redial);
+        self.arm(turn, path, AgentReason::Redial, pause);
+    }
+
     fn fail(&mut self, turn: Turn<'_>, path: &AgentPath, problem: Problem) {
         let Some(agent) = self.agents.get_mut(path) else { return };
         if let Some(link) = agent.link() {
@@ -297,9 +313,9 @@ impl Controller {
             }
             Some(_) => {}
         }
-        let relation = self.replica.relations().agents.get(path);
-        if relation.is_some_and(|agent| !agent.is_coupled || agent.problem.is_some()) {
-            self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentCoupled));
+        // One that told what cannot be is believed when both have compared what they have.
+        if self.agents.get(path).is_some_and(|agent| agent.setbacks == 0) {
+            self.note_coupled(turn, path);
         }
         if let Some(agent) = self.agents.get_mut(path) {
             agent.phase = Phase::Coupled(Session {
@@ -320,6 +336,21 @@ impl Controller {
         self.disarm(path);
         self.arm(turn, path, AgentReason::Beat, self.config.timing.heartbeat);
         self.heard(turn, path);
+    }
+
+    /// What both have is compared, and all fits.
+    pub(super) fn trust(&mut self, turn: Turn<'_>, path: &AgentPath) {
+        if let Some(agent) = self.agents.get_mut(path) {
+            agent.setbacks = 0;
+        }
+        self.note_coupled(turn, path);
+    }
+
+    fn note_coupled(&mut self, turn: Turn<'_>, path: &AgentPath) {
+        let relation = self.replica.relations().agents.get(path);
+        if relation.is_some_and(|agent| !agent.is_coupled || agent.problem.is_some()) {
+            self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentCoupled));
+        }
     }
 
     /// The agent has given a sign of life.

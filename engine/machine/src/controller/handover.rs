@@ -43,6 +43,7 @@ impl Controller {
         session.is_reconciled = true;
         let theirs = core::mem::take(&mut session.orders);
         let items = core::mem::take(&mut session.items);
+        self.trust(turn, path);
 
         let missing: Vec<OrderId> = self
             .state()

@@ -242,11 +242,8 @@ impl Director {
         let CausedCommand { cause, command } = command;
         let order_id = match &command {
             AgentCommand::AttachOrder(order) => Some(order.id.clone()),
-            AgentCommand::DetachOrder(id) => Some(id.clone()),
-            AgentCommand::MarkOrder { .. }
-            | AgentCommand::AttachItem(_)
-            | AgentCommand::DetachItem(_)
-            | AgentCommand::ResetSubagent { .. } => None,
+            AgentCommand::DetachOrder(id) | AgentCommand::MarkOrder { order_id: id, .. } => Some(id.clone()),
+            AgentCommand::AttachItem(_) | AgentCommand::DetachItem(_) | AgentCommand::ResetSubagent { .. } => None,
         };
         let done = match command {
             AgentCommand::AttachItem(item) => self.attach_item(turn, item),

@@ -57,6 +57,12 @@ impl<M: Machine> Host<M> {
         self.crash();
     }
 
+    /// As if the disk came from a backup.
+    pub(crate) fn restore(&mut self, records: usize) {
+        self.records.truncate(records);
+        self.ids = events_in(&self.records).iter().map(|event| event.event_id).collect();
+    }
+
     /// Takes a record to be written. Whether a sync is to be begun.
     pub(crate) fn append(&mut self, generation: Generation, record: Record) -> bool {
         self.unsynced.push((generation, record));

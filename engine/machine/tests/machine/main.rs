@@ -6,6 +6,7 @@
 mod codec;
 mod congestion;
 mod coupling;
+mod disagreement;
 mod disk;
 mod execution;
 mod loss;

@@ -396,6 +396,11 @@ crate::json_union! {
         OrderDeletionMarked => "OrderDeletionMarked";
         /// It is gone.
         OrderDeleted => "OrderDeleted";
+        /// Its agent cannot do what it was marked for. It goes on as if it had not been marked.
+        OrderMarkRejected => "OrderMarkRejected" {
+            /// Why.
+            problem: Problem => "problem";
+        };
     }
     check check_order_event;
     rewrite super::legacy::order_event;

@@ -86,6 +86,7 @@ const EVENTS: &[&str] = &[
     r#"{"TYPE": "OrderResumed"}"#,
     r#"{"TYPE": "OrderGoMarked", "position": [0]}"#,
     r#"{"TYPE": "OrderGoes"}"#,
+    r#"{"TYPE": "OrderMarkRejected", "problem": {"message": "no"}}"#,
     r#"{"TYPE": "OrderPriorityChanged", "priority": 1}"#,
     r#"{"TYPE": "OrderTransferred", "workflowPosition": {"workflowId": {"path": "W", "versionId": "2"}, "position": [0]}}"#,
     r#"{"TYPE": "OrderPlanAttached", "planId": ["S", "K"]}"#,

@@ -162,6 +162,7 @@ impl Order {
             OrderEvent::OrderResumed { .. } => self.is_resumable_now(),
             OrderEvent::OrderGoMarked { position } => self.is_attached() && self.is_goable(position),
             OrderEvent::OrderGoes => self.is_goable(self.position()),
+            OrderEvent::OrderMarkRejected { .. } => self.mark.is_some(),
             OrderEvent::OrderPriorityChanged { .. } => !self.is_terminated(),
             OrderEvent::OrderTransferred { .. } => detached,
             OrderEvent::OrderPlanAttached { plan_id } => {
@@ -347,6 +348,7 @@ impl Order {
                 self.is_suspended = true;
                 self.mark = None;
             }
+            OrderEvent::OrderMarkRejected { .. } => self.mark = None,
             OrderEvent::OrderGoMarked { position } => self.mark = Some(OrderMark::Go { position: position.clone() }),
             OrderEvent::OrderGoes => {
                 if matches!(self.mark, Some(OrderMark::Go { .. })) {
