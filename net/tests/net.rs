@@ -3,6 +3,7 @@
 
 mod death;
 mod frames;
+mod http;
 mod peers;
 mod simulated;
 mod visits;

@@ -110,14 +110,15 @@ impl Security {
         purpose: Purpose,
         deadline: Duration,
     ) -> Result<Secured, SessionError> {
-        let Self::Tls(tls) = self else { return Ok(Secured { stream, identity: None }) };
+        let Self::Tls(tls) = self else { return Ok(Secured { stream, identity: None, is_http2: false }) };
         let material = tls.material();
         let connector = TlsConnector::from(Arc::clone(material.client(purpose)));
         match timeout(deadline, connector.connect(name, stream)).await {
             Ok(Ok(stream)) => {
                 let (_, session) = stream.get_ref();
                 let identity = session.peer_certificates().and_then(Identity::of);
-                Ok(Secured { stream: Box::new(stream), identity })
+                let is_http2 = session.alpn_protocol() == Some(material::HTTP_2);
+                Ok(Secured { stream: Box::new(stream), identity, is_http2 })
             }
             Ok(Err(error)) => Err(SessionError::explain(&error, &material.authorities)),
             Err(_) => Err(SessionError::Silent { after: deadline }),
@@ -135,7 +136,7 @@ impl Security {
         clients: ClientCertificate,
         deadline: Duration,
     ) -> Result<Secured, SessionError> {
-        let Self::Tls(tls) = self else { return Ok(Secured { stream, identity: None }) };
+        let Self::Tls(tls) = self else { return Ok(Secured { stream, identity: None, is_http2: false }) };
         let material = tls.material();
         let Some(server) = material.server(purpose, clients) else { return Err(SessionError::NoOwnCertificate) };
         let accepting = async {
@@ -154,7 +155,8 @@ impl Security {
         };
         let (_, session) = stream.get_ref();
         let identity = session.peer_certificates().and_then(Identity::of);
-        Ok(Secured { stream: Box::new(stream), identity })
+        let is_http2 = session.alpn_protocol() == Some(material::HTTP_2);
+        Ok(Secured { stream: Box::new(stream), identity, is_http2 })
     }
 }
 
@@ -163,6 +165,8 @@ pub(crate) struct Secured {
     pub(crate) stream: Stream,
     /// Who the peer is. None without TLS, or without a certificate.
     pub(crate) identity: Option<Identity>,
+    /// What was agreed for HTTP.
+    pub(crate) is_http2: bool,
 }
 
 /// How long the peer of a stream that is given up may take to read why.

@@ -16,7 +16,7 @@ const PEER: &str = "BATON_NET_TEST_PEER";
 const LISTENING: &str = "listening at ";
 
 /// Many times what it takes.
-const SOON: Duration = Duration::from_millis(500);
+const SOON: Duration = Duration::from_secs(1);
 
 /// The other process: this binary, running this test.
 #[tokio::test]
