@@ -46,8 +46,6 @@ pub struct Replica {
     slice: Slice,
     /// Orders which may have something to do, left by earlier steps.
     agenda: Agenda,
-    /// After a start: until where all orders have been put on the agenda. None when that is done.
-    sweep: Option<Sweep>,
     /// What was written of a transaction that is not complete.
     assembly: Assembly,
 }
@@ -107,12 +105,6 @@ impl fmt::Display for RecoveryError {
 
 impl core::error::Error for RecoveryError {}
 
-/// How far all orders have been looked at.
-#[derive(Clone, Debug, Default)]
-struct Sweep {
-    after: Option<OrderId>,
-}
-
 /// A transaction that was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Committing {
@@ -132,7 +124,6 @@ impl Replica {
             draft: Draft::default(),
             slice: Slice::DEFAULT,
             agenda: Agenda::default(),
-            sweep: None,
             assembly: Assembly::default(),
         }
     }
@@ -154,7 +145,6 @@ impl Replica {
             draft: Draft::default(),
             slice: Slice::DEFAULT,
             agenda: Agenda::default(),
-            sweep: None,
             assembly: Assembly::default(),
         })
     }
@@ -316,28 +306,16 @@ impl Replica {
 
     /// After a start. What the predecessor had left undone is not recorded, so all orders are looked at.
     pub(crate) fn sweep(&mut self) {
-        self.sweep = Some(Sweep::default());
+        self.agenda.push_all();
     }
 
     /// Whether some orders may have steps to make which this step has no room for.
     pub(crate) fn has_left_something(&self) -> bool {
-        !self.agenda.is_empty() || self.sweep.is_some()
+        !self.agenda.is_empty()
     }
 
     /// Makes steps which earlier inputs have left, as far as there is room.
     pub(crate) fn go_on(&mut self, turn: Turn<'_>) {
-        if self.agenda.is_empty()
-            && let Some(Sweep { after }) = self.sweep.take()
-        {
-            let ids: Vec<OrderId> =
-                self.state.order_ids_after(after.as_ref()).take(self.slice.orders).cloned().collect();
-            for id in &ids {
-                self.agenda.push(&self.state, id);
-            }
-            if ids.len() == self.slice.orders {
-                self.sweep = Some(Sweep { after: ids.last().cloned() });
-            }
-        }
         let Self { state, relations, ids, draft, slice, agenda, .. } = self;
         let mut recorder = Recorder { turn, slice: *slice, ids, relations, draft };
         carry_out(state, turn.around, agenda, Vec::new(), [], &mut recorder);

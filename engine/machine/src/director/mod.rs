@@ -23,7 +23,7 @@ use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -33,7 +33,7 @@ use baton_protocol::outbox::Outbox;
 use baton_protocol::random::Random;
 use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
-use baton_workflow::id::{AgentPath, ControllerId, ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
+use baton_workflow::id::{AgentPath, ControllerId, ExternalOrderName, OrderId, OrderWatchPath, SubagentId, WorkflowId};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::state::State;
 use baton_workflow::state::job_queue::{JobQueues, Parking};
@@ -147,6 +147,8 @@ pub struct Director {
     go_on: Option<Instant>,
     /// Whether jobs can be started for which one step has no room.
     may_start_more: bool,
+    /// Workflow versions which were suspended, continued or otherwise controlled, and the last of their orders that was looked at.
+    changed: VecDeque<(WorkflowId, OrderId)>,
     /// New files which are not old enough to be reported.
     resting: BTreeMap<OrderWatchPath, FileDelays>,
     /// Watches of which something was not looked at because storage is behind.
@@ -199,6 +201,7 @@ impl Director {
             put_off: None,
             go_on: None,
             may_start_more: false,
+            changed: VecDeque::new(),
             resting: BTreeMap::new(),
             unread: BTreeSet::new(),
             acts: Vec::new(),
@@ -432,8 +435,8 @@ impl Machine for Director {
         self.last_clock = turn.around.now;
         self.on_alarms(turn, out);
         self.read_unread(turn, out);
-        if goes_on && !out.is_congested() && self.replica.has_left_something() {
-            self.replica.go_on(turn);
+        if goes_on && !out.is_congested() {
+            self.go_on(turn);
         }
         self.react(turn);
         self.replica.commit(out);
@@ -450,7 +453,7 @@ impl Machine for Director {
             .chain(check)
             .min();
         self.put_off = out.is_congested().then(|| now.instant + self.config.timing.congestion_retry);
-        self.go_on = (self.may_start_more || self.replica.has_left_something()).then_some(now.instant);
+        self.go_on = self.has_left_something().then_some(now.instant);
         self.config.locality = locality;
     }
 

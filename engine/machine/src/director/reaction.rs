@@ -154,11 +154,37 @@ impl Director {
         }
     }
 
+    /// All orders of a workflow version may go on, or not any more. Some of them are looked at later, if they are many.
     fn orders_may_go_on(&mut self, turn: Turn<'_>, id: &WorkflowId) {
-        let orders: Vec<OrderId> = self.state().orders_of(id).cloned().collect();
+        self.changed.retain(|(changed, _)| changed != id);
+        self.look_at_orders_after(turn, id, None);
+    }
+
+    fn look_at_orders_after(&mut self, turn: Turn<'_>, id: &WorkflowId, after: Option<&OrderId>) {
+        let most = self.replica.room().max(1);
+        let orders: Vec<OrderId> = self.state().orders_of_after(id, after).take(most).cloned().collect();
         self.replica.steps(turn, orders.iter().cloned());
         for id in &orders {
             self.order_changed(turn, id);
         }
+        if orders.len() == most
+            && let Some(last) = orders.last()
+        {
+            self.changed.push_back((id.clone(), last.clone()));
+        }
+    }
+
+    /// Goes on with what earlier steps had no room for.
+    pub(super) fn go_on(&mut self, turn: Turn<'_>) {
+        if self.replica.has_left_something() {
+            return self.replica.go_on(turn);
+        }
+        if let Some((id, after)) = self.changed.pop_front() {
+            self.look_at_orders_after(turn, &id, Some(&after));
+        }
+    }
+
+    pub(super) fn has_left_something(&self) -> bool {
+        self.may_start_more || self.replica.has_left_something() || !self.changed.is_empty()
     }
 }

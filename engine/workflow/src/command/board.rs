@@ -59,7 +59,7 @@ pub(super) fn post(
 }
 
 pub(super) fn delete(state: &State, notice_id: &NoticeId) -> Checked<Decision> {
-    Ok(Decision { events: Vec::from([state.notices().decide_delete(notice_id)?]), orders: Vec::new() })
+    Ok(Decision { events: Vec::from([state.notices().decide_delete(notice_id)?]), ..Decision::default() })
 }
 
 /// How long a notice of no order lives.
@@ -159,5 +159,5 @@ fn change(
     for id in &moved.expecting {
         events.push(Event::Order(id.clone(), OrderEvent::OrderStateReset));
     }
-    Ok(Decision { events, orders: moved.expecting })
+    Ok(Decision { events, orders: moved.expecting, ..Decision::default() })
 }

@@ -51,9 +51,7 @@ pub(super) fn control_workflow_path(
     control.item_revision = Some(control.item_revision.map_or(0, |revision| revision + 1));
     let mut decision = changed(state, is_new, Item::WorkflowPathControl(Arc::new(control)));
     // Suspended or skipping no more, they may go on.
-    for id in state.items().versions(path) {
-        decision.orders.extend(state.orders_of(id).cloned());
-    }
+    decision.workflows.extend(state.items().versions(path).cloned());
     Ok(decision)
 }
 
@@ -86,7 +84,7 @@ pub(super) fn control_workflow(
     control.item_revision = Some(control.item_revision.map_or(0, |revision| revision + 1));
     let mut decision = changed(state, is_new, Item::WorkflowControl(Arc::new(control)));
     // Those which wait at a new breakpoint are suspended.
-    decision.orders.extend(state.orders_of(id).cloned());
+    decision.workflows.push(id.clone());
     Ok(decision)
 }
 
@@ -100,7 +98,7 @@ fn changed(state: &State, is_new: bool, item: Item) -> Decision {
     };
     let mut events = Vec::from([Event::Item(event)]);
     events.extend(attach_again(state, &key));
-    Decision { events, orders: Vec::new() }
+    Decision { events, ..Decision::default() }
 }
 
 /// A changed item is handed again to the agents which have it.

@@ -19,7 +19,7 @@ pub use add_order::{add_external_order, add_order};
 pub use files::{file_events, file_of};
 pub use items::{after_detaching, delete_outdated};
 
-use crate::id::OrderId;
+use crate::id::{OrderId, WorkflowId};
 use crate::json::Json as _;
 use crate::model::command::{Command, Response};
 use crate::model::event::Event;
@@ -36,6 +36,8 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// Orders which may have something to do then.
     pub orders: Vec<OrderId>,
+    /// Workflow versions all of whose orders may have something to do then.
+    pub workflows: Vec<WorkflowId>,
 }
 
 impl Decision {
@@ -47,7 +49,7 @@ impl Decision {
                 _ => None,
             })
             .collect();
-        Self { events, orders }
+        Self { events, orders, workflows: Vec::new() }
     }
 }
 
@@ -77,6 +79,9 @@ pub fn execute(
     if !observer.fits(&decision.events) {
         let message = "What the command leads to is too long for one transaction. Several commands may do";
         return Err(Problem::coded("CommandTooLong", [], message));
+    }
+    for workflow_id in &decision.workflows {
+        agenda.push_workflow(workflow_id);
     }
     carry_out(state, around, agenda, decision.events, decision.orders, observer);
     after(state, around, command, observer);

@@ -17,7 +17,7 @@ pub(super) fn change(
     status: PlanStatus,
 ) -> Checked<Decision> {
     let events = state.plans().decide_change(plan_id, status, state.notices(), around.now)?;
-    Ok(Decision { events, orders: Vec::new() })
+    Ok(Decision { events, ..Decision::default() })
 }
 
 pub(super) fn change_schema(
@@ -27,5 +27,5 @@ pub(super) fn change_schema(
     retention: Option<Duration>,
 ) -> Checked<Decision> {
     let event = state.plans().decide_change_schema(id, named_values.cloned(), retention)?;
-    Ok(Decision { events: Vec::from([event]), orders: Vec::new() })
+    Ok(Decision { events: Vec::from([event]), ..Decision::default() })
 }

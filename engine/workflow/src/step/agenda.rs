@@ -4,9 +4,10 @@
 //! harm. Who restarts, looks at all orders.
 
 use crate::decimal::Decimal;
-use crate::id::OrderId;
+use crate::id::{OrderId, WorkflowId};
 use crate::state::State;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 /// When it is an order's turn: by its priority, without one at once; and by the number of its arrival.
@@ -21,19 +22,61 @@ pub struct Agenda {
     count: u64,
     /// How often it has been an order's turn.
     steps: BTreeMap<OrderId, u32>,
+    /// What comes when nobody waits.
+    sweeps: VecDeque<Sweep>,
 }
+
+/// Many orders, which are not listed but met one after the other by their ids.
+#[derive(Clone, Debug)]
+struct Sweep {
+    /// The orders of this workflow version; none: all.
+    workflow_id: Option<WorkflowId>,
+    /// The last that was met.
+    after: Option<OrderId>,
+}
+
+/// How many orders of a sweep are put on the agenda at a time.
+const SWEEP: usize = 1_000;
 
 impl Agenda {
     /// Whether no order waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.sweeps.is_empty()
     }
 
-    /// How many orders wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+    /// All orders of a workflow version may have a step to make.
+    pub fn push_workflow(&mut self, id: &WorkflowId) {
+        self.sweep(Some(id.clone()));
+    }
+
+    /// All orders may have a step to make.
+    pub fn push_all(&mut self) {
+        self.sweep(None);
+    }
+
+    fn sweep(&mut self, workflow_id: Option<WorkflowId>) {
+        match self.sweeps.iter_mut().find(|sweep| sweep.workflow_id == workflow_id) {
+            Some(sweep) => sweep.after = None,
+            None => self.sweeps.push_back(Sweep { workflow_id, after: None }),
+        }
+    }
+
+    fn refill(&mut self, state: &State) {
+        while self.waiting.is_empty()
+            && let Some(Sweep { workflow_id, after }) = self.sweeps.pop_front()
+        {
+            let ids: Vec<OrderId> = match &workflow_id {
+                Some(id) => state.orders_of_after(id, after.as_ref()).take(SWEEP).cloned().collect(),
+                None => state.order_ids_after(after.as_ref()).take(SWEEP).cloned().collect(),
+            };
+            for id in &ids {
+                self.push(state, id);
+            }
+            if ids.len() == SWEEP {
+                self.sweeps.push_front(Sweep { workflow_id, after: ids.last().cloned() });
+            }
+        }
     }
 
     /// An order may have a step to make.
@@ -48,6 +91,12 @@ impl Agenda {
     pub fn append(&mut self, rest: Self) {
         for ((priority, _), id) in rest.waiting {
             self.insert(priority, &id);
+        }
+        for sweep in rest.sweeps {
+            match self.sweeps.iter_mut().find(|known| known.workflow_id == sweep.workflow_id) {
+                Some(known) => known.after = known.after.take().min(sweep.after),
+                None => self.sweeps.push_back(sweep),
+            }
         }
         for (id, steps) in rest.steps {
             *self.steps.entry(id).or_default() += steps;
@@ -74,7 +123,8 @@ impl Agenda {
     }
 
     /// The next order, and how often it has been its turn.
-    pub(super) fn pop(&mut self) -> Option<(OrderId, u32)> {
+    pub(super) fn pop(&mut self, state: &State) -> Option<(OrderId, u32)> {
+        self.refill(state);
         let (_, id) = self.waiting.pop_first()?;
         self.known.remove(&id);
         let steps = self.steps.entry(id.clone()).or_default();

@@ -100,7 +100,7 @@ pub fn carry_out(
         agenda.push(state, &id);
     }
     while !agenda.is_empty() && observer.may_go_on() {
-        let Some((id, steps)) = agenda.pop() else { break };
+        let Some((id, steps)) = agenda.pop(state) else { break };
         let Some(step) = OrderStep::of(state, around, &id) else { continue };
         let mut decided = if steps > MAX_STEPS {
             step.broken(Problem::new("The workflow runs in circles without waiting"))
