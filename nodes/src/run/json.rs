@@ -6,14 +6,15 @@
 //!
 //! Items are not shown: their variables may be secrets.
 
-use super::view::{End, How};
+use super::report::HOW_TO_ANSWER;
+use super::view::{End, How, View};
 use crate::driver::{Warning, wall_clock};
 use baton_machine::codec::Stamped;
 use baton_workflow::id::OrderId;
 use baton_workflow::json::print;
 use baton_workflow::model::event::{AgentEvent, Event, SubagentEvent};
 use baton_workflow::value::Value;
-use std::io::{self, BufWriter, StdoutLock, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 
 /// The output.
 pub(super) struct JsonReport {
@@ -48,6 +49,14 @@ impl JsonReport {
 
     pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
         self.line(vec![("TYPE", Value::from("Note")), ("message", Value::from(text))])
+    }
+
+    /// Where the person does not see these lines, standard error asks.
+    pub(super) fn question(&mut self, view: &View, order: &OrderId) -> io::Result<()> {
+        if !io::stdout().is_terminal() && io::stderr().is_terminal() {
+            writeln!(io::stderr(), "? {}\n! {HOW_TO_ANSWER}", view.question(order))?;
+        }
+        self.note(HOW_TO_ANSWER)
     }
 
     pub(super) fn warning(&mut self, Warning { node, text }: &Warning) -> io::Result<()> {

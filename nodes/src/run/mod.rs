@@ -29,8 +29,8 @@ use baton_workflow::problem::Problem;
 use items::{Items, Unusable};
 use json::JsonReport;
 use nodes::{Memory, Nodes, StartFailure};
-use prompt::{Answering, Questions};
-use report::Report;
+use prompt::{Answer, Answering, Questions};
+use report::{HOW_TO_ANSWER, Report};
 use signals::Signals;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -272,7 +272,7 @@ impl<'a> Run<'a> {
                     let events = events.unwrap_or(Err(Unanswered::Gone))?;
                     self.take(events).await?;
                 }
-                order = self.questions.answered() => self.answer(order).await?,
+                answer = self.questions.answered() => self.answered(answer).await?,
                 _ = screen.tick() => self.report.show(&self.view).map_err(Failure::Output)?,
             }
         }
@@ -287,6 +287,7 @@ impl<'a> Run<'a> {
                 Event::Order(id, OrderEvent::OrderPrompted { .. }) => self.ask(id).await?,
                 Event::Order(id, OrderEvent::OrderPromptAnswered | OrderEvent::OrderStateReset) => {
                     self.questions.forget(&id);
+                    self.put_question()?;
                 }
                 _ => {}
             }
@@ -300,20 +301,52 @@ impl<'a> Run<'a> {
         match self.answering {
             Answering::Yes => self.answer(order).await,
             Answering::Person => {
-                self.note("press Enter to go on, or Ctrl-C to cancel")?;
                 self.questions.ask(order);
-                Ok(())
+                self.put_question()
             }
-            Answering::Nobody => {
-                let reason =
-                    "the workflow asks a question, but standard input is no terminal; --yes answers all questions";
-                if self.giving_up.is_none() {
-                    self.giving_up = Some(reason.to_owned());
-                    self.cancel().await?;
+            Answering::Nobody => self.give_up().await,
+        }
+    }
+
+    /// Puts the next question to the person, when it is its turn.
+    fn put_question(&mut self) -> Result<(), Failure> {
+        if self.interrupted.is_some() || self.giving_up.is_some() {
+            return Ok(());
+        }
+        let Some(order) = self.questions.next() else { return Ok(()) };
+        self.report.question(&self.view, &order).map_err(Failure::Output)
+    }
+
+    /// The person has answered something.
+    async fn answered(&mut self, answer: Answer) -> Result<(), Failure> {
+        match answer {
+            Answer::Yes(order) => {
+                self.report.line_was_typed();
+                // The event of it lets the next question be put.
+                self.answer(order).await
+            }
+            Answer::Unclear { is_line } => {
+                if is_line {
+                    self.report.line_was_typed();
                 }
-                Ok(())
+                self.note(&format!("that is no yes: {HOW_TO_ANSWER}"))
+            }
+            Answer::Gone => {
+                self.answering = Answering::Nobody;
+                self.questions = Questions::default();
+                self.give_up().await
             }
         }
+    }
+
+    /// Nobody answers.
+    async fn give_up(&mut self) -> Result<(), Failure> {
+        if self.giving_up.is_none() {
+            let reason = "the workflow asks a question, but standard input is no terminal; --yes answers all questions";
+            self.giving_up = Some(reason.to_owned());
+            self.cancel().await?;
+        }
+        Ok(())
     }
 
     async fn answer(&mut self, order_id: OrderId) -> Result<(), Failure> {

@@ -8,6 +8,9 @@ use baton_machine::codec::Stamped;
 use baton_workflow::id::OrderId;
 use std::io;
 
+/// What a person can do about a question.
+pub(super) const HOW_TO_ANSWER: &str = "press Enter to go on, or Ctrl-C to cancel";
+
 /// A form of output.
 pub(super) enum Report {
     /// For programs: an object per line.
@@ -38,6 +41,22 @@ impl Report {
         match self {
             Self::Json(report) => report.note(text),
             Self::Terminal(report) => report.note(text),
+        }
+    }
+
+    /// The question of an order is put to the person at the terminal.
+    pub(super) fn question(&mut self, view: &View, order: &OrderId) -> io::Result<()> {
+        match self {
+            Self::Json(report) => report.question(view, order),
+            Self::Terminal(report) => report.question(view, order),
+        }
+    }
+
+    /// The person has typed a line, which the terminal shows.
+    pub(super) fn line_was_typed(&mut self) {
+        match self {
+            Self::Json(_) => {}
+            Self::Terminal(report) => report.line_was_typed(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! terminal, the last lines show what is going on now.
 
 use super::lines::Lines;
+use super::report::HOW_TO_ANSWER;
 use super::view::{End, How, View, describe, plain};
 use crate::driver::wall_clock;
 use baton_machine::codec::Stamped;
@@ -45,6 +46,8 @@ pub(super) struct TerminalReport {
     lines: Lines<(OrderId, &'static str)>,
     /// What runs: the label it was started with, and when.
     running: BTreeMap<OrderId, (String, Timestamp)>,
+    /// The last question that was shown.
+    asked: Option<String>,
     start: i64,
     /// The order that is run.
     order: String,
@@ -58,6 +61,7 @@ impl TerminalReport {
             shown: 0,
             lines: Lines::default(),
             running: BTreeMap::new(),
+            asked: None,
             start: wall_clock().as_millis(),
             order: String::new(),
         }
@@ -135,8 +139,14 @@ impl TerminalReport {
                 self.line(Style::Dim, &format!("⏾ {}waits for a notice on {}", prefix(), boards.join(", ")));
             }
             OrderEvent::OrderSaid { value } => self.line(Style::Plain, &format!("“ {}{}", prefix(), plain(value))),
-            OrderEvent::OrderPrompted { question } => {
-                self.line(Style::Notable, &format!("? {}{}", prefix(), plain(question)));
+            OrderEvent::OrderPrompted { .. } => {
+                let question = view.question(id);
+                self.line(Style::Notable, &format!("? {question}"));
+                self.asked = Some(question);
+            }
+            OrderEvent::OrderPromptAnswered => {
+                self.line(Style::Dim, &format!("  {}answered", prefix()));
+                self.asked = None;
             }
             OrderEvent::OrderOutcomeAdded { outcome } if !outcome.is_succeeded() => {
                 self.line(Style::Bad, &format!("✘ {}: {}", label(), describe(outcome)));
@@ -145,7 +155,7 @@ impl TerminalReport {
                 self.line(Style::Bad, &format!("✘ {}failed", prefix()));
             }
             OrderEvent::OrderCancellationMarked { .. } => {
-                self.line(Style::Notable, &format!("✗ {}is being cancelled", prefix()))
+                self.line(Style::Notable, &format!("✗ order {id} is being cancelled"))
             }
             OrderEvent::OrderStopped => self.line(Style::Bad, &format!("✘ {}stopped", prefix())),
             _ => {}
@@ -178,6 +188,20 @@ impl TerminalReport {
         } else {
             self.line(Style::Bad, &format!("✘ {label}: {} ({took})", describe(outcome)));
         }
+    }
+
+    /// Puts a question. It was shown when it was asked; but others may have come since.
+    pub(super) fn question(&mut self, view: &View, order: &OrderId) -> io::Result<()> {
+        let question = view.question(order);
+        if self.asked.as_ref() != Some(&question) {
+            self.line(Style::Notable, &format!("? {question}"));
+        }
+        self.note(HOW_TO_ANSWER)
+    }
+
+    /// The terminal shows a line which is not ours.
+    pub(super) fn line_was_typed(&mut self) {
+        self.shown += usize::from(self.shown > 0);
     }
 
     pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
@@ -289,7 +313,8 @@ impl TerminalReport {
 
 /// Removes the last lines from the screen.
 fn erase(lines: usize) -> String {
-    if lines == 0 { String::new() } else { format!("\x1b[{lines}A\x1b[J") }
+    // The person may have typed something.
+    if lines == 0 { String::new() } else { format!("\r\x1b[{lines}A\x1b[J") }
 }
 
 fn write_all(text: &str) -> io::Result<()> {

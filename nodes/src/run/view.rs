@@ -138,6 +138,17 @@ impl View {
         if branch.is_empty() { place } else { format!("{branch}/{place}") }
     }
 
+    /// What an order asks, with its branch.
+    #[must_use]
+    pub(super) fn question(&self, id: &OrderId) -> String {
+        let question = match self.state.order(id).map(|order| &order.state) {
+            Some(OrderState::Prompting { question }) => plain(question),
+            _ => String::new(),
+        };
+        let branch = self.branch(id);
+        if branch.is_empty() { question } else { format!("{branch}: {question}") }
+    }
+
     /// How often the order tries what it does, from one; zero if it is in no try.
     #[must_use]
     pub(super) fn tries(&self, id: &OrderId) -> u32 {

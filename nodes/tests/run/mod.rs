@@ -5,6 +5,7 @@ mod journal;
 mod killing;
 mod operator;
 mod output;
+mod prompt;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
