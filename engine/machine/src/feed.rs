@@ -136,6 +136,17 @@ impl Feed {
         Following::Events { events, end }
     }
 
+    /// Whether events after `after` may be in records before `released`, which are not there any more.
+    pub(crate) fn is_released(&self, after: EventId, released: Offset) -> bool {
+        after < self.before && self.offset_of(after) < released
+    }
+
+    /// All events after this one are still there, when the records before `released` are not.
+    pub(crate) fn released_until(&self, released: Offset) -> EventId {
+        let first = self.marks.offsets.iter().find(|(_, offset)| **offset >= released.0);
+        first.map_or(self.before, |(id, _)| EventId(*id).min(self.before))
+    }
+
     /// The first record in which events after `after` may be.
     pub(crate) fn offset_of(&self, after: EventId) -> Offset {
         self.marks.offsets.range(..=after.0).next_back().map_or(Offset::ZERO, |(_, offset)| Offset(*offset))

@@ -4,7 +4,7 @@
 //!
 //! - [`Act::Link`] and [`Outgoing::Frame`] are for the network. A frame for a link that is gone is dropped.
 //! - [`Outgoing::Reply`] and [`Act::Reply`] answer a caller, once.
-//! - [`Outgoing::Events`] or [`Act::NoEvents`] answers a reader, once.
+//! - [`Outgoing::Events`], [`Act::NoEvents`] or [`Act::Released`] answers a reader, once.
 //! - [`Act::ReadRecords`] is for storage: records from an offset on, some of them, for the reader who wants what is not in
 //!   memory any more.
 
@@ -84,6 +84,13 @@ pub enum Act {
     NoEvents {
         /// Which.
         reader: ReaderId,
+    },
+    /// Tells a reader that what it wants is not there any more.
+    Released {
+        /// Who.
+        reader: ReaderId,
+        /// All events after this one can be read. Who wants earlier ones has to begin with an image of the state.
+        until: EventId,
     },
     /// Reads records.
     ReadRecords {

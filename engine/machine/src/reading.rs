@@ -12,6 +12,8 @@ use baton_protocol::record::{Offset, Record};
 #[derive(Clone, Debug)]
 pub(crate) struct StoredReading {
     after: EventId,
+    /// The record to be read next.
+    next: Offset,
     assembly: Assembly,
 }
 
@@ -27,14 +29,23 @@ pub(crate) enum Found {
 }
 
 impl StoredReading {
-    /// Of what follows an event.
-    pub(crate) fn new(after: EventId) -> Self {
-        Self { after, assembly: Assembly::default() }
+    /// Of what follows an event, from a record on.
+    pub(crate) fn new(after: EventId, from: Offset) -> Self {
+        Self { after, next: from, assembly: Assembly::default() }
+    }
+
+    /// The event before those which are wanted.
+    pub(crate) fn after(&self) -> EventId {
+        self.after
     }
 
     /// What the next records hold.
     pub(crate) fn add(&mut self, records: &[Record]) -> Found {
         let (mut events, mut end, mut next) = (Vec::new(), None, None);
+        // Some may have been released meanwhile.
+        if records.first().is_some_and(|record| record.id.offset != self.next) {
+            return Found::Nothing;
+        }
         for record in records {
             next = Some(record.id.offset.next());
             // Records that were written here are understood; others end the part.
@@ -50,7 +61,10 @@ impl StoredReading {
         }
         match (end, next) {
             (Some(end), _) => Found::Events { events, end },
-            (None, Some(from)) => Found::ReadOn { from },
+            (None, Some(from)) => {
+                self.next = from;
+                Found::ReadOn { from }
+            }
             (None, None) => Found::Nothing,
         }
     }

@@ -33,8 +33,9 @@ pub enum ControllerRequest {
     Read {
         /// The event.
         after: EventId,
-        /// Gets at least one event, or none if it cannot be served now.
-        reply: oneshot::Sender<Vec<Stamped>>,
+        /// Gets at least one event, or none if it cannot be served now; or the event after which all can be read, if what it
+        /// wants is released.
+        reply: oneshot::Sender<Result<Vec<Stamped>, EventId>>,
     },
     /// Nobody will ask for events until here any more.
     Release(EventId),
@@ -58,8 +59,14 @@ pub enum Unanswered {
     #[error("the controller has ended")]
     Gone,
     /// It could not give events for a while.
-    #[error("the controller gives no events: its disk does not follow, or they cannot be read, or are released")]
+    #[error("the controller gives no events: its disk does not follow, or they cannot be read")]
     NoEvents,
+    /// The events are not there any more. Whoever needs them has to begin with an image of the state.
+    #[error("the events until {until} are released")]
+    Released {
+        /// All events after this one can be read.
+        until: EventId,
+    },
 }
 
 /// To talk to a controller of this process.
@@ -82,12 +89,13 @@ impl Client {
     /// Waits for committed events after `after`, of which it returns at least one. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// When the controller has ended, or has refused for a minute.
+    /// When the controller has ended, has refused for a minute, or the events are released.
     pub async fn events(&self, after: EventId) -> Result<Vec<Stamped>, Unanswered> {
         for _ in 0..REFUSALS {
             let (reply, replied) = oneshot::channel();
             self.request(ControllerRequest::Read { after, reply }).await?;
-            let events = replied.await.map_err(|_| Unanswered::Gone)?;
+            let answer = replied.await.map_err(|_| Unanswered::Gone)?;
+            let events = answer.map_err(|until| Unanswered::Released { until })?;
             if !events.is_empty() {
                 return Ok(events);
             }
@@ -168,7 +176,7 @@ struct ControllerHost {
     /// The last number given to a caller or reader.
     last: u64,
     callers: BTreeMap<CallerId, oneshot::Sender<Reply>>,
-    readers: BTreeMap<ReaderId, oneshot::Sender<Vec<Stamped>>>,
+    readers: BTreeMap<ReaderId, oneshot::Sender<Result<Vec<Stamped>, EventId>>>,
     released: EventId,
 }
 
@@ -180,9 +188,9 @@ impl ControllerHost {
         }
     }
 
-    fn give(&mut self, reader: ReaderId, events: Vec<Stamped>) {
+    fn give(&mut self, reader: ReaderId, answer: Result<Vec<Stamped>, EventId>) {
         if let Some(waiting) = self.readers.remove(&reader) {
-            let _ = waiting.send(events);
+            let _ = waiting.send(answer);
         }
     }
 }
@@ -223,7 +231,8 @@ impl Host for ControllerHost {
         match hint {
             Act::Link(hint) => self.links.hint(hint),
             Act::Reply { caller, reply } => self.reply(caller, reply),
-            Act::NoEvents { reader } => self.give(reader, Vec::new()),
+            Act::NoEvents { reader } => self.give(reader, Ok(Vec::new())),
+            Act::Released { reader, until } => self.give(reader, Err(until)),
             Act::ReadRecords { reader, from } => {
                 reading.records(from, move |records| ControllerInput::Records { reader, records });
             }
@@ -236,7 +245,7 @@ impl Host for ControllerHost {
         match (lane, promise) {
             (Lane::Link(link), Outgoing::Frame(frame)) => self.links.send(link, frame),
             (Lane::Caller(caller), Outgoing::Reply(reply)) => self.reply(caller, reply),
-            (Lane::Reader(reader), Outgoing::Events(events)) => self.give(reader, events),
+            (Lane::Reader(reader), Outgoing::Events(events)) => self.give(reader, Ok(events)),
             // Nothing else is promised in these lanes.
             (Lane::Link(_) | Lane::Caller(_) | Lane::Reader(_), _) => {}
         }

@@ -71,7 +71,7 @@ impl Host for DirectorHost {
             Act::Watch { watch, directory } => self.watches.watch(watch, directory, self.requests.clone()),
             Act::Unwatch { watch } => self.watches.unwatch(&watch),
             // Nobody gives commands to a director, or reads its events.
-            Act::Reply { .. } | Act::NoEvents { .. } => {}
+            Act::Reply { .. } | Act::NoEvents { .. } | Act::Released { .. } => {}
         }
     }
 

@@ -455,7 +455,7 @@ impl World {
                 self.replies.insert(caller, reply);
             }
             // Nobody reads events here.
-            Act::NoEvents { .. } => {}
+            Act::NoEvents { .. } | Act::Released { .. } => {}
             Act::ReadRecords { reader, from } => self.read_records(place, reader, from),
             Act::Watch { watch, directory } => {
                 if let Place::Director(path) = place {

@@ -378,15 +378,21 @@ impl Controller {
             Following::Events { events, end } => {
                 give_events(reader, events, end, out);
             }
+            Following::Stored { from } if from < out.journal().released() => self.tell_released(reader, out),
             Following::Nothing | Following::Stored { .. } if is_full => out.hint(Act::NoEvents { reader }),
             Following::Nothing => {
                 self.readers.insert(reader, after);
             }
             Following::Stored { from } => {
-                self.reading.insert(reader, StoredReading::new(after));
+                self.reading.insert(reader, StoredReading::new(after, from));
                 out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from });
             }
         }
+    }
+
+    fn tell_released(&self, reader: ReaderId, out: &mut Outbox<'_, Self>) {
+        let until = self.replica.feed().released_until(out.journal().released());
+        out.hint(Act::Released { reader, until });
     }
 
     fn on_records(&mut self, reader: RecordReader, records: &[Record], out: &mut Outbox<'_, Self>) {
@@ -396,6 +402,9 @@ impl Controller {
             Found::ReadOn { from } => return out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from }),
             Found::Events { events, end } => {
                 give_events(reader, events, end, out);
+            }
+            Found::Nothing if self.replica.feed().is_released(reading.after(), out.journal().released()) => {
+                self.tell_released(reader, out);
             }
             Found::Nothing => out.hint(Act::NoEvents { reader }),
         }

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use baton_protocol::deadline::Deadlines;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
-use baton_protocol::record::Record;
+use baton_protocol::record::{Offset, Record};
 use baton_workflow::id::{OrderId, OrderWatchPath};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::model::item::Item;
@@ -116,7 +116,7 @@ impl Director {
         if self.controller.session.as_ref().is_some_and(|session| session.link == link) {
             return;
         }
-        if let Err(problem) = self.check_coupling(&coupling) {
+        if let Err(problem) = self.check_coupling(&coupling, out.journal().released()) {
             return say_now(link, &FromAgent::Refused { problem }, out);
         }
         // One that belongs to nobody may have lost its journal; then its subagents belong to its former identity.
@@ -174,7 +174,7 @@ impl Director {
         }
     }
 
-    fn check_coupling(&self, coupling: &AgentCoupling) -> Checked<()> {
+    fn check_coupling(&self, coupling: &AgentCoupling, released: Offset) -> Checked<()> {
         let relations = self.replica.relations();
         if coupling.reset == Some(true) {
             return Ok(());
@@ -212,6 +212,15 @@ impl Director {
         if coupling.adopted > last {
             let message = format!("The agent's last event is {last}, it has no event {}", coupling.adopted);
             return Err(Problem::coded("UnknownEventId", [], message));
+        }
+        let wanted = coupling.adopted.max(relations.begin);
+        if self.replica.feed().is_released(wanted, released) {
+            let until = self.replica.feed().released_until(released);
+            let message = format!(
+                "The agent has released its events until {until}, since a controller had adopted them, but those after {wanted} \
+                 are wanted. The controller comes from a backup, probably. ResetAgent lets the agent start anew"
+            );
+            return Err(Problem::coded("EventsReleased", [], message));
         }
         Ok(())
     }
@@ -342,7 +351,7 @@ impl Director {
                 Following::Nothing => return,
                 Following::Events { events, end } => (events, end),
                 Following::Stored { from } => {
-                    session.reading = Some(StoredReading::new(session.sent));
+                    session.reading = Some(StoredReading::new(session.sent, from));
                     return out.hint(Act::ReadRecords { reader: RecordReader::Link(session.link), from });
                 }
             };

@@ -59,3 +59,30 @@ fn events_before_an_image_are_read_from_the_disk() {
     let expected: Vec<EventId> = world.events(Name::Controller).iter().map(|event| event.event_id).collect();
     assert_eq!(read_all(&mut world), expected);
 }
+
+#[test]
+fn who_wants_released_events_is_told_where_to_begin() {
+    let mut world = World::new();
+    run_some_orders(&mut world);
+    // So many that the feed has marks, and the first of them are not in memory any more.
+    for n in 0..400 {
+        world.give_command(&format!(
+            r#"{{"TYPE": "AddOrder", "order": {{"id": "O-{n}", "workflowPath": "W", "planId": [], "scheduledFor": 1999999999000}}}}"#
+        ));
+    }
+    world.run_for(std::time::Duration::from_secs(5));
+    world.restart_from_image();
+    world.run_for(std::time::Duration::from_secs(5));
+    let last = world.release_all();
+    world.read_after(EventId::BEFORE_FIRST);
+    world.run_until("told", |world| world.released_until.is_some());
+    assert!(world.read_events.is_empty());
+    let until = world.released_until.expect("an event");
+    assert!(until > EventId::BEFORE_FIRST && until < last, "{until} {last}");
+    // From there on there is no gap.
+    world.read_after(until);
+    world.run_until("answered", |world| !world.read_events.is_empty());
+    let expected =
+        world.events(Name::Controller).into_iter().find(|event| event.event_id > until).map(|event| event.event_id);
+    assert_eq!(world.read_events[0].first().map(|event| event.event_id), expected);
+}

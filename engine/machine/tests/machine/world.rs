@@ -89,6 +89,8 @@ pub(crate) struct World {
     pub(crate) read_events: Vec<Vec<Stamped>>,
     /// How often a reader was not served.
     pub(crate) unserved: usize,
+    /// What a reader was told last about released events.
+    pub(crate) released_until: Option<EventId>,
     /// The subagents which have stopped as they were told.
     pub(crate) stopped: Vec<Name>,
     /// How long a disk takes to sync.
@@ -126,6 +128,7 @@ impl World {
             digest: Checksum::new(0),
             read_events: Vec::new(),
             unserved: 0,
+            released_until: None,
             stopped: Vec::new(),
             sync_time: Duration::ZERO,
             syncs: BTreeMap::new(),
@@ -273,6 +276,15 @@ impl World {
         let recovered = Recovered { end: at, image: at, released: Offset::ZERO };
         self.controller.node = Some(Node::new(machine, Journal::alone(recovered, Limits::DEFAULT)));
         self.tasks.push_back(Task::Controller(Input::Start { seed: 99 }));
+    }
+
+    /// An image of the controller is durable, and nobody needs the events before it any more.
+    pub(crate) fn release_all(&mut self) -> EventId {
+        let at = recovered(&self.controller.records).end;
+        let released = self.controller().replica().last_event_id();
+        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Imaged { at, released })));
+        self.drain();
+        released
     }
 
     /// A node that is dead loses its disk.

@@ -23,6 +23,7 @@ impl World {
                 self.replies.insert(caller, reply);
             }
             Act::NoEvents { .. } => self.unserved += 1,
+            Act::Released { until, .. } => self.released_until = Some(until),
             Act::Watch { .. } => self.watches += 1,
             Act::Unwatch { .. } => {}
             Act::ReadRecords { reader, from } => self.read(name, reader, from),
