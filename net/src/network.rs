@@ -138,7 +138,8 @@ impl Listener {
         match self {
             Self::Sockets(listener) => {
                 let (stream, from) = listener.accept().await?;
-                prepare(&stream)?;
+                // A connection that has ended already is no failure of the listener.
+                let _ = prepare(&stream);
                 Ok((Box::new(stream), from))
             }
             #[cfg(feature = "turmoil")]

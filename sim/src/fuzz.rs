@@ -19,7 +19,8 @@ use std::fmt::Debug;
 /// What a fuzzer calls with bytes of its own; panics on what must not happen.
 pub type Target = fn(&[u8]);
 
-/// The targets by name: those of `fuzz/fuzz_targets/`, and of the folders in `fuzz/corpus/`.
+/// The targets by name: those of `fuzz/fuzz_targets/`, and of the folders in `fuzz/corpus/`, but for the handshake, which the
+/// network crate has.
 pub const TARGETS: [(&str, Target); 4] =
     [("document", document), ("expression", expression), ("record", record), ("commands", commands)];
 

@@ -11,7 +11,7 @@ use super::{BoxError, RequestBody};
 use crate::accept::{BindError, PAUSE, listen};
 use crate::address::Address;
 use crate::network::{Listener, Network, Stream};
-use crate::tls::{ClientCertificate, Identity, Purpose, Security};
+use crate::tls::{ClientCertificate, Identity, Purpose, Security, SessionError};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
@@ -80,7 +80,11 @@ pub struct Server {
     security: Security,
     clients: ClientCertificate,
     limits: Limits,
+    report: Report,
 }
+
+/// Hears who could not be served, and why.
+type Report = Box<dyn Fn(SocketAddr, &SessionError) + Send + Sync>;
 
 impl Server {
     /// Listens. With TLS, callers must or may show certificates. Without, only addresses of this machine alone are allowed.
@@ -94,7 +98,15 @@ impl Server {
         clients: ClientCertificate,
         limits: Limits,
     ) -> Result<Self, BindError> {
-        Ok(Self { listener: listen(network, at, &security).await?, security, clients, limits })
+        let listener = listen(network, at, &security).await?;
+        Ok(Self { listener, security, clients, limits, report: Box::new(|_, _| {}) })
+    }
+
+    /// Tells `report` about each connection that could not be encrypted.
+    #[must_use]
+    pub fn reporting(mut self, report: impl Fn(SocketAddr, &SessionError) + Send + Sync + 'static) -> Self {
+        self.report = Box::new(report);
+        self
     }
 
     /// Where it listens.
@@ -116,8 +128,8 @@ impl Server {
             + 'static,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let Self { listener, security, clients, limits } = self;
-        let server = Arc::new(Connecting::new(security, clients, limits));
+        let Self { listener, security, clients, limits, report } = self;
+        let server = Arc::new(Connecting::new(security, clients, limits, report));
         let slots = Arc::new(Semaphore::new(limits.connections));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
@@ -160,12 +172,13 @@ struct Connecting {
     security: Security,
     clients: ClientCertificate,
     limits: Limits,
+    report: Report,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Connecting {
-    fn new(security: Security, clients: ClientCertificate, limits: Limits) -> Self {
+    fn new(security: Security, clients: ClientCertificate, limits: Limits, report: Report) -> Self {
         /// A connection of HTTP/2 on which nothing comes is asked after so long whether it lives.
         const PROBE: Duration = Duration::from_secs(20);
         /// The least which hyper accepts.
@@ -181,10 +194,10 @@ impl Connecting {
             .max_concurrent_streams(limits.streams)
             .keep_alive_interval(PROBE)
             .keep_alive_timeout(PROBE);
-        Self { security, clients, limits, http1, http2 }
+        Self { security, clients, limits, report, http1, http2 }
     }
 
-    /// A connection, to its end. How it ends is the caller's concern: there is nobody else to tell.
+    /// A connection, to its end. How it ends then is the caller's concern.
     async fn connection<S, B>(self: Arc<Self>, stream: Stream, address: SocketAddr, service: S, watcher: Watcher)
     where
         S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Send + 'static,
@@ -192,7 +205,10 @@ impl Connecting {
     {
         let limits = self.limits;
         let secured = self.security.accept(stream, Purpose::Http, self.clients, limits.security_time).await;
-        let Ok(secured) = secured else { return };
+        let secured = match secured {
+            Ok(secured) => secured,
+            Err(error) => return (self.report)(address, &error),
+        };
         let caller = Caller { address, identity: secured.identity };
         let service = service_fn(move |request: Request<Incoming>| {
             let is_too_long = request.body().size_hint().lower() > limits.body as u64;

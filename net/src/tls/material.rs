@@ -6,11 +6,12 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider as _;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -243,15 +244,7 @@ impl Make<'_> {
         let Some(own) = &self.own else {
             return Err(self.unusable("there is none"));
         };
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&self.provider));
-        let verifier = match clients {
-            ClientCertificate::Required => verifier,
-            ClientCertificate::Optional => verifier.allow_unauthenticated(),
-        };
-        let verifier = verifier.build().map_err(|error| MaterialError::Authority {
-            file: self.names.authorities.clone(),
-            reason: error.to_string(),
-        })?;
+        let verifier = verifier(&self.roots, &self.provider, self.names, clients)?;
         let clock = Arc::new(self.clock.clone());
         let mut config = ServerConfig::builder_with_details(Arc::clone(&self.provider), clock)
             .with_protocol_versions(&[&TLS13])
@@ -298,21 +291,45 @@ fn certified_key(own: &OwnPem, provider: &CryptoProvider, names: &Names) -> Resu
         .map_err(|error| MaterialError::Key { file: names.key.clone(), reason: error.to_string() })
 }
 
-/// Judges our own certificate as a peer would that trusts whom we trust. Others may trust others.
+/// Who judges the certificates of those who connect.
+fn verifier(
+    roots: &Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+    names: &Names,
+    clients: ClientCertificate,
+) -> Result<Arc<dyn ClientCertVerifier>, MaterialError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider));
+    let verifier = match clients {
+        ClientCertificate::Required => verifier,
+        ClientCertificate::Optional => verifier.allow_unauthenticated(),
+    };
+    verifier
+        .build()
+        .map_err(|error| MaterialError::Authority { file: names.authorities.clone(), reason: error.to_string() })
+}
+
+/// Judges our own certificate as a peer would that trusts whom we trust. Others may trust others. It must be for servers or
+/// for clients.
 fn check(
     own: &CertifiedKey,
-    roots: &RootCertStore,
-    provider: &CryptoProvider,
+    roots: &Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
     names: &Names,
     clock: &WallClock,
 ) -> Result<(), MaterialError> {
     let fail = |reason| MaterialError::Certificate { file: names.certificate.clone(), reason };
     let Some((certificate, between)) = own.cert.split_first() else { return Err(fail("there is none".to_owned())) };
-    let certificate = ParsedCertificate::try_from(certificate).map_err(|error| fail(error.to_string()))?;
+    let parsed = ParsedCertificate::try_from(certificate).map_err(|error| fail(error.to_string()))?;
     let now = clock.current_time().ok_or_else(|| fail("the clock is before 1970".to_owned()))?;
     let algorithms = provider.signature_verification_algorithms.all;
-    match rustls::client::verify_server_cert_signed_by_trust_anchor(&certificate, roots, between, now, algorithms) {
-        Ok(()) | Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => Ok(()),
+    let mut judged =
+        rustls::client::verify_server_cert_signed_by_trust_anchor(&parsed, roots, between, now, algorithms);
+    if let Err(Error::InvalidCertificate(CertificateError::InvalidPurposeContext { .. })) = judged {
+        let verifier = verifier(roots, provider, names, ClientCertificate::Required)?;
+        judged = verifier.verify_client_cert(certificate, between, now).map(|_| ());
+    }
+    match judged {
+        Ok(()) | Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(()),
         Err(error) => Err(fail(SessionError::explain_tls(&error, &names.authorities).to_string())),
     }
 }

@@ -160,9 +160,17 @@ async fn certificates_of_callers_are_required_or_not() {
     let open = start(secured(&authority, "server"), ClientCertificate::Optional, Limits::default()).await;
     let caller = get_text(&client(&open.address, nameless.clone()), "/caller").await;
     assert!(caller.ends_with(" HTTP/2.0 []"), "{caller}");
-    let closed = start(secured(&authority, "server"), ClientCertificate::Required, Limits::default()).await;
-    let error = client(&closed.address, nameless).exchange(get("/caller"), DEADLINE).await.unwrap_err();
+    let at = "127.0.0.1:0".parse().unwrap();
+    let security = secured(&authority, "server");
+    let closed = Server::bind(Network::Sockets, &at, security, ClientCertificate::Required, Limits::default()).await;
+    let log = Log::default();
+    let seen = log.clone();
+    let closed = closed.unwrap().reporting(move |_, error| seen.add(error.to_string()));
+    let address = closed.local_address().unwrap().into();
+    tokio::spawn(closed.serve(service_fn(answer), pending(), SHORT));
+    let error = client(&address, nameless).exchange(get("/caller"), DEADLINE).await.unwrap_err();
     assert!(matches!(error, HttpError::Security(SessionError::RefusedByPeer(_))), "{error}");
+    log.wait_for(0, "the peer shows no certificate, but must").await;
 
     // A node is found by its name, wherever it is; others by their host.
     let elsewhere = TlsPem { ..authority.issue_pem(&node("server"), &[], NOW).unwrap() };
