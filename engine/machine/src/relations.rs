@@ -10,10 +10,11 @@ use baton_protocol::event_id::EventId;
 use baton_protocol::record::Epoch;
 use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId, WorkflowId};
 use baton_workflow::model::event::{AgentEvent, Event, NodeEvent, SubagentEvent};
+use baton_workflow::model::instruction::Instruction;
 use baton_workflow::model::item::Item;
 use baton_workflow::model::key::ItemKey;
 use baton_workflow::model::operation::ItemEvent;
-use baton_workflow::model::order::{AttachedState, OrderMark};
+use baton_workflow::model::order::{AttachedState, OrderMark, OrderState};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::Problem;
 use baton_workflow::state::State;
@@ -40,6 +41,8 @@ pub struct Relations {
     pub subagents: Subagents,
     /// Of a director: the processes which it takes for running.
     pub processes: BTreeMap<OrderId, RunningProcess>,
+    /// Of a director: the orders which stand at a job and have not started it, and the events since which they do.
+    pub at_jobs: BTreeMap<OrderId, u64>,
     /// Of a controller: the commands which are being carried out in parts, by the event with which they began.
     pub commands: BTreeMap<u64, BegunCommand>,
 }
@@ -136,6 +139,7 @@ impl Relations {
             agents: BTreeMap::new(),
             subagents: Subagents::new(local),
             processes: BTreeMap::new(),
+            at_jobs: BTreeMap::new(),
             commands: BTreeMap::new(),
         }
     }
@@ -169,6 +173,7 @@ impl Relations {
             Event::Item(event) => self.apply_item_event(stamped.event_id, event),
             Event::Order(id, event) => {
                 self.apply_process_event(epoch, stamped, id, event);
+                self.apply_job_event(state, stamped.event_id, id, event);
                 self.apply_transit_event(state, stamped.event_id, id, event);
             }
             Event::Board(..) | Event::Plan(..) | Event::PlanSchema(..) | Event::OrderWatch(..) => {}
@@ -291,6 +296,43 @@ impl Relations {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Of a director. The order is as after the event.
+    fn apply_job_event(&mut self, state: &State, event_id: EventId, id: &OrderId, event: &OrderEvent) {
+        if self.dedication.is_none() {
+            return;
+        }
+        if let OrderEvent::OrderForked { children } = event {
+            for child in children {
+                self.look_at_job(state, event_id, &child.order_id);
+            }
+        }
+        match event {
+            // These do not change where it stands.
+            OrderEvent::OrderPriorityChanged { .. }
+            | OrderEvent::OrderDeletionMarked
+            | OrderEvent::OrderExternalVanished
+            | OrderEvent::OrderStdoutWritten { .. }
+            | OrderEvent::OrderStderrWritten { .. } => {}
+            _ => self.look_at_job(state, event_id, id),
+        }
+    }
+
+    fn look_at_job(&mut self, state: &State, event_id: EventId, id: &OrderId) {
+        let is_at_job = state.order(id).is_some_and(|order| {
+            let flow = state.flow(&order.workflow_position.workflow_id);
+            matches!(order.state, OrderState::Fresh | OrderState::Ready)
+                && matches!(
+                    flow.and_then(|flow| flow.instruction(order.position())),
+                    Some(Instruction::ExecuteNamed { .. } | Instruction::ExecuteAnonymous { .. })
+                )
+        });
+        if is_at_job {
+            self.at_jobs.insert(id.clone(), event_id.0);
+        } else {
+            self.at_jobs.remove(id);
         }
     }
 

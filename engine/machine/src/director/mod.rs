@@ -258,15 +258,31 @@ impl Director {
             self.watch_process(turn, id);
             self.recover_slot(id);
         }
-        let orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
-        for id in &orders {
-            self.order_changed(turn, id);
+        for id in self.orders_by_arrival() {
+            self.order_changed(turn, &id);
         }
         self.replica.sweep();
         self.uncouple_all(turn);
         self.refresh_limit();
         self.refresh_subagents(turn);
         self.watch_all_files(turn);
+    }
+
+    /// All orders; those at jobs in the order in which they became ready for them.
+    fn orders_by_arrival(&self) -> Vec<OrderId> {
+        let at_jobs = &self.replica.relations().at_jobs;
+        let mut orders: Vec<(u64, OrderId)> = self
+            .state()
+            .orders()
+            .map(|order| {
+                // Ids of events are microseconds.
+                let delayed = order.delayed_until().map_or(0, |until| until.as_millis().saturating_mul(1_000));
+                let since = at_jobs.get(&order.id).copied().unwrap_or(0);
+                (since.max(u64::try_from(delayed).unwrap_or(0)), order.id.clone())
+            })
+            .collect();
+        orders.sort_unstable();
+        orders.into_iter().map(|(_, id)| id).collect()
     }
 
     fn on_link(&mut self, turn: Turn<'_>, input: LinkInput, out: &mut Outbox<'_, Self>) {

@@ -285,6 +285,9 @@ impl Director {
             FromSubagent::Coupled { session, run_id, acknowledged, environment, attempts } => {
                 if let Some(link) = self.accept_coupled(turn, id, session, environment, out) {
                     let since = turn.now.instant;
+                    if self.is_other_history(id, run_id, acknowledged, &attempts) {
+                        return self.reset_other_history(turn, id, out);
+                    }
                     let session =
                         Session { link, number: session, since, messages: 0, received: acknowledged, heard: 0 };
                     self.subagent_coupled(turn, id, session, run_id, attempts);
@@ -295,7 +298,8 @@ impl Director {
             FromSubagent::Launched { session, .. }
             | FromSubagent::Reports { session, .. }
             | FromSubagent::Beat { session, .. }
-            | FromSubagent::Stopping { session } => session,
+            | FromSubagent::Stopping { session }
+            | FromSubagent::Stopped { session } => session,
         };
         let Some(session) = self.subagents.get_mut(id).and_then(SubagentLink::session) else { return };
         if session.number != number {
@@ -323,8 +327,16 @@ impl Director {
             FromSubagent::Stopping { .. } => {
                 self.subagent_event(turn, id, SubagentEvent::SubagentShutdownStarted);
             }
+            FromSubagent::Stopped { .. } => self.subagent_has_stopped(turn, id),
             FromSubagent::Coupled { .. } | FromSubagent::Refused(_) | FromSubagent::Beat { .. } => {}
         }
+    }
+
+    /// The subagent has ended as it was told, and nothing runs there any more: what is still taken for running, is lost now.
+    fn subagent_has_stopped(&mut self, turn: Turn<'_>, id: &SubagentId) {
+        let message = format!("Subagent:{id} has been shut down");
+        self.processes_are_lost(turn, id, &Problem::coded("ProcessLostDueToShutdown", [], message));
+        self.subagent_event(turn, id, SubagentEvent::SubagentShutdown);
     }
 
     /// Whether the subagent was asked to couple, over which link.
@@ -349,6 +361,32 @@ impl Director {
                 None
             }
         }
+    }
+
+    /// Whether the end of a process may have been acknowledged to this run of the subagent which is not in our journal: that
+    /// comes from a backup then.
+    fn is_other_history(
+        &self,
+        id: &SubagentId,
+        run_id: RunId,
+        acknowledged: u64,
+        attempts: &[(Attempt, AttemptState)],
+    ) -> bool {
+        let run = self.replica.relations().run_of(id);
+        let known = self.replica.relations().subagents.get(id);
+        // Of one that ends, it is not recorded what it has told.
+        known.is_some_and(|known| known.coupling() == Coupling::Coupled)
+            && run.is_some_and(|(known, received)| known == run_id && acknowledged > received)
+            && attempts.iter().any(|(_, state)| *state == AttemptState::NotStarted)
+    }
+
+    /// What became of its processes, the subagent has told and forgotten. So they are lost, when it has started anew.
+    fn reset_other_history(&mut self, turn: Turn<'_>, id: &SubagentId, out: &mut Outbox<'_, Self>) {
+        if !self.is_resetting(id) {
+            self.subagent_event(turn, id, SubagentEvent::SubagentResetStarted { force: true });
+        }
+        let reason = "it has told its director more than this director knows, so it has to start anew";
+        self.give_up_subagent(turn, id, reason, out);
     }
 
     fn subagent_coupled(

@@ -137,6 +137,11 @@ pub enum FromSubagent {
         /// The session.
         session: u64,
     },
+    /// The subagent has ended as it was told: nothing runs there any more, and all reports are received.
+    Stopped {
+        /// The session.
+        session: u64,
+    },
 }
 
 /// What a subagent knows of an attempt.
@@ -182,7 +187,12 @@ impl fmt::Display for SubagentRefusal {
             Self::OtherAgent { agent_path, agent_run_id } => {
                 write!(f, "it belongs to Agent:{agent_path} with the journal {agent_run_id}")
             }
-            Self::Superseded { epoch } => write!(f, "it is coupled with a newer director, of epoch {epoch}"),
+            Self::Superseded { epoch } => {
+                write!(
+                    f,
+                    "it has been coupled with a newer director, of epoch {epoch}. If that one is gone for good, restart the subagent"
+                )
+            }
             Self::Ending => f.write_str("it is ending what it runs, before it starts anew"),
         }
     }

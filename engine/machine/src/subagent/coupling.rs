@@ -52,7 +52,9 @@ impl Subagent {
             return self.send(link, &FromSubagent::Refused(refusal), out);
         }
         let is_new_owner = self.owner.as_ref().is_some_and(|owner| owner.agent_run_id != coupling.agent_run_id);
-        let starts_anew = coupling.force || is_new_owner;
+        // A director that has reports which were never made knows another history of this run: one of both is a copy.
+        let is_other_history = coupling.run_id == Some(self.run_id) && coupling.received > self.reports.last();
+        let starts_anew = coupling.force || is_new_owner || is_other_history;
         if starts_anew && !self.processes.is_empty() {
             // Whoever couples then can be sure that nothing runs any more.
             self.end_all(out);
@@ -96,6 +98,9 @@ impl Subagent {
         }
         if self.is_stopping {
             self.tell(|session| FromSubagent::Stopping { session }, out);
+        }
+        if self.is_stopped {
+            self.tell(|session| FromSubagent::Stopped { session }, out);
         }
     }
 

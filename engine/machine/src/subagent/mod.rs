@@ -447,6 +447,7 @@ impl Machine for Subagent {
         }
         if self.is_stopping && !self.is_stopped && self.processes.is_empty() && self.finished.is_empty() {
             self.is_stopped = true;
+            self.tell(|session| FromSubagent::Stopped { session }, out);
             out.hint(SubagentHint::Stopped);
         }
     }

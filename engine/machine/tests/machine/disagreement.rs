@@ -72,3 +72,26 @@ fn a_mark_that_the_agent_rejects_is_taken_back() {
     world.run_until("finished", |world| world.order("A").is_some_and(|order| order.state == OrderState::Finished));
     world.check_replay();
 }
+
+#[test]
+fn a_director_from_a_backup_runs_nothing_twice() {
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""isNotRestartable": true, "subagentBundleIdExpr": "'FIXED'","#, "sleep 5000"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A").is_some());
+    world.run_for(Duration::from_secs(1));
+    let backup = world.director.records.len();
+    world.run_until("finished", |world| world.order("A").is_some_and(|order| order.state == OrderState::Finished));
+    world.run_for(Duration::from_secs(1));
+    world.kill(Name::Director);
+    world.director.restore(backup);
+    world.start(Name::Director);
+    let id = baton_workflow::id::SubagentId::new("first");
+    world.run_until("coupled", |world| world.director().is_coupled_with(&id));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.starts.get(&baton_workflow::id::OrderId::new("A")), Some(&1));
+    let events: Vec<&str> = world.events(Name::Director).iter().map(|event| event.event.type_name()).collect();
+    assert!(events.contains(&"SubagentReset"), "{events:?}");
+    let problem = world.controller().replica().relations().agents.get(&agent()).and_then(|agent| agent.problem.clone());
+    assert!(problem.is_some_and(|problem| problem.message.contains("ResetAgent")));
+}

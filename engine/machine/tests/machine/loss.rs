@@ -106,6 +106,10 @@ fn a_subagent_that_is_told_to_stop_ends_what_it_has_and_takes_nothing_new() {
     world.run_for(Duration::from_secs(10));
     world.silent.clear();
     world.run_until("stopped", |world| world.stopped == [Name::First]);
+    let count = |world: &World, name: &str| {
+        world.events(Name::Director).iter().filter(|event| event.event.type_name() == name).count()
+    };
+    world.run_until("known to be stopped", |world| count(world, "SubagentShutdown2") == 1);
     world.kill(Name::First);
     world.run_until("finished", finished("A"));
     assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));

@@ -3,7 +3,9 @@
 use crate::setup::{execute, one_job};
 use crate::world::{Name, World};
 use baton_workflow::id::OrderId;
+use baton_workflow::model::event::Event;
 use baton_workflow::model::order::OrderState;
+use baton_workflow::model::order_event::OrderEvent;
 use std::time::Duration;
 
 fn finished(id: &'static str) -> impl Fn(&World) -> bool {
@@ -150,4 +152,33 @@ fn a_command_that_is_too_long_is_refused() {
         assert_eq!(reply.answer.err().map(|problem| problem.code.to_string()), Some("CommandTooLong".into()));
     }
     assert_eq!(world.controller().state().order_count(), 0);
+}
+
+#[test]
+fn orders_wait_for_their_job_in_the_same_order_after_a_restart() {
+    let mut world = World::new();
+    let job = r#"{"TYPE": "Execute.Anonymous", "job": {"agentPath": "AGENT", "processLimit": 1,
+        "executable": {"TYPE": "ShellScriptExecutable", "script": "sleep 5000"}}}"#;
+    world.deploy("1", &format!(r#"{{"TYPE": "Workflow", "path": "W", "instructions": [{job}]}}"#));
+    let ids = ["M", "Z", "A", "K", "B"];
+    for id in ids {
+        world.add_order(id);
+        world.run_for(Duration::from_millis(10));
+    }
+    // It has another priority, but not another place.
+    world.command(r#"{"TYPE": "ChangeOrder", "orderId": "Z", "priority": 0.1}"#);
+    world.run_until("running", |world| world.runs("M").is_some());
+    world.kill(Name::Director);
+    world.start(Name::Director);
+    world.run_until("finished", |world| ids.iter().all(|id| finished(id)(world)));
+    let started: Vec<String> = world
+        .events(Name::Director)
+        .into_iter()
+        .filter_map(|event| match event.event {
+            Event::Order(id, OrderEvent::OrderProcessingStarted { .. }) => Some(id.as_str().to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(started, ids);
+    world.check_replay();
 }

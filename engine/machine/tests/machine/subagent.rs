@@ -3,7 +3,7 @@
 use baton_machine::attempt::{Attempt, RunId};
 use baton_machine::codec::{decode_message, encode_message};
 use baton_machine::link::{LinkHint, LinkId, LinkInput};
-use baton_machine::message::{AttemptState, FromSubagent, Reported, SubagentCoupling, ToSubagent};
+use baton_machine::message::{AttemptState, FromSubagent, Reported, SubagentCoupling, SubagentRefusal, ToSubagent};
 use baton_machine::process::{Ended, KillCause, ProcessSpec, Program, Signal};
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_machine::timing::Timing;
@@ -200,4 +200,21 @@ fn only_a_subagent_that_ends_does_not_start() {
     bench.couple(LINK, None, 0, false);
     bench.input(SubagentInput::Stop { signal: None });
     assert_eq!(launched_as(&bench.launch(&attempt(1))), Some(AttemptState::NotStarted));
+}
+
+#[test]
+fn a_director_that_knows_more_than_was_told_gets_another_run() {
+    let mut bench = Bench::new();
+    let run_of = |said: &[FromSubagent]| match said.first() {
+        Some(FromSubagent::Coupled { run_id, .. }) => Some(*run_id),
+        _ => None,
+    };
+    let run = run_of(&bench.couple(LINK, None, 0, false)).expect("coupled");
+    bench.launch(&attempt(1));
+    bench.input(SubagentInput::Started { attempt: attempt(1), pid: 1 });
+    let said = bench.couple(LinkId(2), Some(run), 1_000, false);
+    assert_eq!(said.last(), Some(&FromSubagent::Refused(SubagentRefusal::Ending)), "nothing may run then");
+    bench.ended(&attempt(1));
+    let other = run_of(&bench.couple(LinkId(3), Some(run), 1_000, false)).expect("coupled");
+    assert_ne!(run, other);
 }
