@@ -176,6 +176,10 @@ impl<S: AsyncRead + AsyncWrite> Receiver<S> {
                     Ok(0) if self.decoder.is_between_frames() => return Err(self.shared.close(Closed::ByPeer)),
                     Ok(0) => return Err(self.shared.close(Closed::Torn)),
                     Ok(length) => self.read = 0..length,
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        // TLS says good-bye; a process that was killed does not.
+                        return Err(self.shared.close(Closed::Broken("the peer has gone without a word".to_owned())));
+                    }
                     Err(error) => return Err(self.shared.close(Closed::Broken(error.to_string()))),
                 },
             }

@@ -42,7 +42,7 @@ async fn silent_connections_delay_nobody() {
         for _ in 0..3 {
             dialler(calling.clone()).dial(&address, &node("listener"), &caller()).await.unwrap();
         }
-        log.wait(|lines| lines.iter().filter(|line| line.contains("too many others")).count() >= 42).await;
+        log.wait(|lines| lines.iter().filter(|line| line.contains("turned away")).count() >= 42).await;
     }
 }
 
