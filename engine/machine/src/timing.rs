@@ -25,6 +25,8 @@ pub struct Timing {
     pub loss_margin: Duration,
     /// Time between SIGTERM and SIGKILL if the job says nothing.
     pub sigkill_delay: Duration,
+    /// For how long it is believed what a subagent has told of the load of its machine.
+    pub metering_life: Duration,
     /// How often the wall clock is looked at while something waits for a time of day, because it may jump.
     pub wall_clock_check: Duration,
     /// How soon something is tried again that was put off because storage is behind.
@@ -43,6 +45,7 @@ impl Timing {
         reconnect_timeout: Duration::from_mins(1),
         loss_margin: Duration::from_secs(5),
         sigkill_delay: Duration::from_secs(15),
+        metering_life: Duration::from_secs(6),
         wall_clock_check: Duration::from_secs(10),
         congestion_retry: Duration::from_millis(100),
     };
@@ -54,6 +57,7 @@ impl Timing {
         agent_silence: Duration::from_secs(4 * YEARS.as_secs()),
         coupling: YEARS,
         reconnect_timeout: Duration::from_secs(10 * YEARS.as_secs()),
+        metering_life: Duration::from_secs(10 * YEARS.as_secs()),
         wall_clock_check: YEARS,
         ..Self::DEFAULT
     };

@@ -8,5 +8,6 @@ mod job;
 pub mod links;
 pub mod local;
 pub mod locality;
+mod metering;
 pub mod subagent;
 mod watch;

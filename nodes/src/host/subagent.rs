@@ -4,6 +4,7 @@ use super::files::FileStore;
 use super::job::{self, Flow, Job, Workshop};
 use super::links::Links;
 use super::local::Local;
+use super::metering;
 use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Room, Running};
 use crate::process::{Killer, Launcher};
 use baton_machine::attempt::Attempt;
@@ -73,6 +74,7 @@ pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Run
     let files =
         FileStore::new(settings.files.clone()).map_err(|error| Halt::Folder { folder: settings.files, error })?;
     let links = Links::new(local, entrance.requests());
+    tokio::spawn(metering::measure(entrance.requests().downgrade()));
     let shop = Workshop {
         launcher: settings.launcher,
         files,

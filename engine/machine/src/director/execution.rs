@@ -5,8 +5,10 @@
 
 use super::Director;
 use super::outcome::{self, killed_before_start};
+use super::subagent_link::SubagentLink;
 use crate::process::{End, ProcessSpec};
 use crate::replica::Turn;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -23,7 +25,7 @@ use baton_workflow::schedule::{Admission, FIND_LIMIT, Interval};
 use baton_workflow::scope::{Host, OrderScope};
 use baton_workflow::state::State;
 use baton_workflow::state::job_queue::{JobRules, JobStart};
-use baton_workflow::state::subagent::{SubagentSelection, SubagentTarget};
+use baton_workflow::state::subagent::{Metering, SubagentSelection, SubagentTarget};
 use baton_workflow::step::OrderStep;
 use baton_workflow::time::Timestamp;
 
@@ -110,7 +112,9 @@ impl Director {
                     self.may_start_more = true;
                     break;
                 }
-                let Some((id, selection)) = self.parking.next(&self.replica.relations().subagents, &|_| None) else {
+                let Some((id, selection)) =
+                    self.parking.next(&self.replica.relations().subagents, &metering_of(&self.subagents, turn))
+                else {
                     break;
                 };
                 self.replica.count_order();
@@ -131,12 +135,15 @@ impl Director {
             let next = self.queues.next_start(now, &|key, now| admission_of(state, key, now));
             let Some(start) = next else { break };
             self.replica.count_order();
-            let subagents = &self.replica.relations().subagents;
             match self.target(turn, &start.order_id) {
-                Ok((target, _)) => match Place::of(subagents.select(&target, &|_| None)) {
-                    Some(place) => self.start_process(turn, &start, place),
-                    None => self.parking.park(&start.order_id, &target),
-                },
+                Ok((target, _)) => {
+                    let subagents = &self.replica.relations().subagents;
+                    let selection = subagents.select(&target, &metering_of(&self.subagents, turn));
+                    match Place::of(selection) {
+                        Some(place) => self.start_process(turn, &start, place),
+                        None => self.parking.park(&start.order_id, &target),
+                    }
+                }
                 Err(problem) => self.fail_before_start(turn, &start.order_id, problem),
             }
         }
@@ -254,6 +261,14 @@ impl Place {
             SubagentSelection::Wait(_) => None,
         }
     }
+}
+
+/// What is known of the machines of the subagents now.
+fn metering_of(
+    subagents: &BTreeMap<SubagentId, SubagentLink>,
+    turn: Turn<'_>,
+) -> impl Fn(&SubagentId) -> Option<Metering> {
+    move |id| subagents.get(id).and_then(|subagent| subagent.metering(turn.now.instant))
 }
 
 fn rules(job: &WorkflowJob) -> JobRules {

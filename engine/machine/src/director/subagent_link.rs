@@ -9,7 +9,7 @@ use crate::attempt::{Attempt, RunId};
 use crate::host::Act;
 use crate::link::{Ending, LinkHint, LinkId, Peer};
 use crate::message::{
-    AttemptState, Channel, FromSubagent, Report, Reported, SubagentCoupling, SubagentRefusal, ToSubagent,
+    AttemptState, Channel, FromSubagent, MachineLoad, Report, Reported, SubagentCoupling, SubagentRefusal, ToSubagent,
 };
 use crate::process::{KillCause, ProcessSpec, Signal};
 use crate::replica::Turn;
@@ -20,11 +20,12 @@ use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
 use baton_protocol::time::Instant;
+use baton_workflow::decimal::Decimal;
 use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::event::{Event, SubagentEvent};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::{Checked, Problem};
-use baton_workflow::state::subagent::{Coupling, SubagentState};
+use baton_workflow::state::subagent::{Coupling, Metering, SubagentState};
 use core::time::Duration;
 
 /// What to look at.
@@ -72,9 +73,23 @@ struct Session {
     received: u64,
     /// Number of the last sign of life that has arrived.
     heard: u64,
+    /// What it has told of its machine last, and until when that is believed.
+    metering: Option<(Instant, MachineLoad)>,
 }
 
 impl SubagentLink {
+    /// What is known of its machine.
+    pub(super) fn metering(&self, now: Instant) -> Option<Metering> {
+        let Phase::Coupled(Session { metering: Some((until, load)), .. }) = &self.phase else { return None };
+        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        (now <= *until).then(|| Metering {
+            cpu_load: load.cpu_per_mille.and_then(|load| Decimal::from_parts(load.into(), 3)),
+            committed_virtual_memory_size: signed(load.committed_memory),
+            free_memory_size: signed(load.free_memory),
+            total_memory_size: signed(load.total_memory),
+        })
+    }
+
     pub(super) fn is_coupled(&self) -> bool {
         matches!(self.phase, Phase::Coupled(_))
     }
@@ -288,8 +303,15 @@ impl Director {
                     if self.is_other_history(id, run_id, acknowledged, &attempts) {
                         return self.reset_other_history(turn, id, out);
                     }
-                    let session =
-                        Session { link, number: session, since, messages: 0, received: acknowledged, heard: 0 };
+                    let session = Session {
+                        link,
+                        number: session,
+                        since,
+                        messages: 0,
+                        received: acknowledged,
+                        heard: 0,
+                        metering: None,
+                    };
                     self.subagent_coupled(turn, id, session, run_id, attempts);
                 }
                 return;
@@ -305,8 +327,12 @@ impl Director {
         if session.number != number {
             return;
         }
-        if let FromSubagent::Beat { number, .. } = message {
+        if let FromSubagent::Beat { number, metering, .. } = message {
             session.heard = session.heard.max(number);
+            if let Some(load) = metering {
+                session.metering = Some((turn.now.instant + self.config.timing.metering_life, load));
+                self.may_unpark = true;
+            }
         }
         self.arm(turn, id, SubagentReason::Silence, self.config.timing.subagent_silence);
         self.lease_from_now(turn, id);

@@ -10,7 +10,7 @@ mod subagent;
 
 pub use agent::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
 pub use subagent::{
-    AttemptState, Channel, FromSubagent, Report, Reported, SubagentCoupling, SubagentRefusal, ToSubagent,
+    AttemptState, Channel, FromSubagent, MachineLoad, Report, Reported, SubagentCoupling, SubagentRefusal, ToSubagent,
 };
 
 use serde::Serialize;

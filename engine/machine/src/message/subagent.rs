@@ -131,6 +131,8 @@ pub enum FromSubagent {
         session: u64,
         /// Number of this sign in the session, from one.
         number: u64,
+        /// What is known anew of the subagent's machine.
+        metering: Option<MachineLoad>,
     },
     /// The subagent ends: it starts no more processes.
     Stopping {
@@ -142,6 +144,19 @@ pub enum FromSubagent {
         /// The session.
         session: u64,
     },
+}
+
+/// What a host measures of its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineLoad {
+    /// Load of all processors together, 0 to 1000; none if it is not known.
+    pub cpu_per_mille: Option<u16>,
+    /// Bytes of virtual memory which are promised to processes.
+    pub committed_memory: u64,
+    /// Bytes of memory which processes can get.
+    pub free_memory: u64,
+    /// Bytes of memory.
+    pub total_memory: u64,
 }
 
 /// What a subagent knows of an attempt.

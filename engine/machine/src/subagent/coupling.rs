@@ -162,7 +162,8 @@ impl Subagent {
         session.beat += 1;
         let number = session.beat;
         session.beats.push_back((number, now));
-        self.tell(|session| FromSubagent::Beat { session, number }, out);
+        let metering = self.metering.take();
+        self.tell(|session| FromSubagent::Beat { session, number, metering }, out);
     }
 
     /// The director has heard a sign of life: it knows that our processes may run until the lease that began with it ends.

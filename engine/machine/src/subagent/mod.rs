@@ -14,7 +14,7 @@ mod reports;
 use crate::attempt::{Attempt, RunId};
 use crate::codec;
 use crate::link::{LinkHint, LinkId, LinkInput};
-use crate::message::{Channel, FromSubagent, Report, Reported, ToSubagent};
+use crate::message::{Channel, FromSubagent, MachineLoad, Report, Reported, ToSubagent};
 use crate::process::{End, Ended, KillCause, ProcessSpec, Signal};
 use crate::timing::Timing;
 use alloc::collections::BTreeMap;
@@ -75,6 +75,8 @@ pub enum SubagentInput {
         /// How long it ran.
         duration: Duration,
     },
+    /// The load of this machine now. To be told every second or so.
+    Metering(MachineLoad),
     /// Take no more processes. [`SubagentHint::Stopped`] follows when all have ended and their ends are received.
     Stop {
         /// Whether to end those that run.
@@ -154,6 +156,8 @@ pub struct Subagent {
     /// Ended, but the director has not confirmed that.
     finished: BTreeMap<Attempt, u64>,
     reports: Reports,
+    /// What the director does not know yet of this machine.
+    metering: Option<MachineLoad>,
     is_stopping: bool,
     is_stopped: bool,
 }
@@ -175,6 +179,7 @@ impl Subagent {
             waiting: BTreeMap::new(),
             finished: BTreeMap::new(),
             reports: Reports::default(),
+            metering: None,
             is_stopping: false,
             is_stopped: false,
         }
@@ -442,6 +447,7 @@ impl Machine for Subagent {
                 SubagentInput::Ended { attempt, how, return_values, duration } => {
                     self.on_ended(attempt, how, return_values, duration, out);
                 }
+                SubagentInput::Metering(load) => self.metering = Some(load),
                 SubagentInput::Stop { signal } => self.stop(signal, now, out),
             },
         }

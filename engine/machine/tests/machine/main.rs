@@ -10,6 +10,7 @@ mod disagreement;
 mod disk;
 mod execution;
 mod loss;
+mod metering;
 mod observe;
 mod process;
 mod reading;

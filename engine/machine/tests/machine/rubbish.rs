@@ -86,7 +86,7 @@ fn of_subagents() {
             [
                 FromSubagent::Reports { session, first: number.saturating_add(100), reports: vec![report.clone()] },
                 FromSubagent::Reports { session, first: 0, reports: Vec::new() },
-                FromSubagent::Beat { session, number },
+                FromSubagent::Beat { session, number, metering: None },
                 FromSubagent::Launched { session, attempt: attempt.clone(), state: AttemptState::NotStarted },
             ]
         });

@@ -15,7 +15,7 @@ use baton_machine::director::{Director, DirectorInput};
 use baton_machine::draft::Slice;
 use baton_machine::host::{CallerId, ReaderId, Reply};
 use baton_machine::link::{Ending, LinkId, LinkInput};
-use baton_machine::message::Message;
+use baton_machine::message::{MachineLoad, Message};
 use baton_machine::process::Ended;
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_machine::timing::Timing;
@@ -322,6 +322,17 @@ impl World {
         let of = |(_, ends): &(&LinkId, &(Name, Name))| **ends == (from, to) || **ends == (to, from);
         let link = self.links.iter().find(of).map(|(link, _)| *link).expect("a link");
         self.link_input(to, LinkInput::Received { link, frame });
+    }
+
+    /// A host measures the load of its machine.
+    pub(crate) fn measure(&mut self, name: Name, cpu_per_mille: u16, free_memory: u64) {
+        let load = MachineLoad {
+            cpu_per_mille: Some(cpu_per_mille),
+            committed_memory: 1 << 20,
+            free_memory,
+            total_memory: 1 << 30,
+        };
+        self.tasks.push_back(Task::Subagent(name, Input::Arrived(SubagentInput::Metering(load))));
     }
 
     /// Tells a subagent to stop.
