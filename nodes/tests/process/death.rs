@@ -4,11 +4,11 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use baton_nodes::process::{Launch, LaunchError, Launcher, StartError, Status};
 
-use super::{Fixture, await_line, await_no_process_with, config, finish, processes_with, unique_seconds};
+use super::{Fixture, await_line, await_no_process_with, await_processes_with, config, finish, unique_seconds};
 
 /// The work directory for [`program_that_gets_killed`], when it is to do something.
 const WORK_DIRECTORY: &str = "BATON_TEST_WORK_DIRECTORY";
@@ -29,9 +29,7 @@ async fn program_that_gets_killed() {
     for _ in 0..20 {
         running.push(launcher.launch(Launch::script(script.as_str())).await.unwrap());
     }
-    while processes_with(&sleep).len() < 60 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    await_processes_with(&sleep, |count| count >= 60).await;
     println!("\nready");
     std::future::pending::<()>().await;
 }
@@ -51,11 +49,9 @@ async fn jobs_die_with_the_program_on_kill_9() {
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "ready"));
     program.kill().unwrap();
-    let start = Instant::now();
     assert_eq!(program.wait().unwrap().signal(), Some(9));
-    await_no_process_with(&sleep, Duration::from_secs(1)).await;
-    println!("all dead after {:?}", start.elapsed());
-    await_no_process_with(&work.display().to_string(), Duration::from_secs(1)).await;
+    await_no_process_with(&sleep).await;
+    await_no_process_with(&work.display().to_string()).await;
 }
 
 #[tokio::test]
@@ -67,7 +63,7 @@ async fn processes_of_a_killed_guard_are_killed_and_reported_lost() {
     await_line(&mut running, "ready").await;
     kill_guard(&fixture);
     assert_eq!(finish(running).await.ended.status, Status::Lost);
-    await_no_process_with(&sleep, Duration::ZERO).await;
+    await_no_process_with(&sleep).await;
     fixture.launcher.ended().await;
     assert!(matches!(fixture.launcher.launch(Launch::script("")).await, Err(LaunchError::GuardLost)));
     Launcher::start(config(&fixture.directory.path().join("work"))).await.unwrap();

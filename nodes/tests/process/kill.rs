@@ -1,10 +1,12 @@
 //! Processes that are killed, and how they resist.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use baton_nodes::process::{Launch, Status};
 
-use super::{Fixture, await_line, await_no_process_with, finish, processes_with, unique_seconds};
+use super::{
+    Fixture, LIMIT, await_line, await_no_process_with, await_processes_with, finish, processes_with, unique_seconds,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -14,11 +16,11 @@ async fn sigterm_lets_the_process_end_in_its_own_way() {
     let script = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.1; done";
     let mut running = fixture.launch(script).await;
     await_line(&mut running, "ready").await;
-    running.killer().terminate(10 * SECOND);
+    running.killer().terminate(100 * SECOND);
     let outcome = finish(running).await;
     assert_eq!(outcome.ended.status, Status::Exited(7));
     assert_eq!(outcome.stdout, "bye\n");
-    assert!(outcome.duration < 2 * SECOND);
+    assert!(outcome.duration < LIMIT);
 }
 
 #[tokio::test]
@@ -27,11 +29,11 @@ async fn sigterm_reaches_the_child_that_the_shell_waits_for() {
     let sleep = unique_seconds();
     let mut running = fixture.launch(&format!("echo ready; sleep {sleep}; echo survived")).await;
     await_line(&mut running, "ready").await;
-    running.killer().terminate(10 * SECOND);
+    running.killer().terminate(100 * SECOND);
     let outcome = finish(running).await;
     assert_eq!(outcome.ended.status, Status::Signaled(15));
-    assert!(outcome.duration < 2 * SECOND);
-    await_no_process_with(&sleep, SECOND).await;
+    assert!(outcome.duration < LIMIT);
+    await_no_process_with(&sleep).await;
 }
 
 #[tokio::test]
@@ -45,9 +47,9 @@ async fn sigkill_follows_when_sigterm_is_ignored() {
     killer.terminate(100 * SECOND);
     let outcome = finish(running).await;
     assert_eq!(outcome.ended.status, Status::Signaled(9));
-    assert!((450..5000).contains(&outcome.duration.as_millis()), "{:?}", outcome.duration);
+    assert!((SECOND * 9 / 20..LIMIT).contains(&outcome.duration), "{:?}", outcome.duration);
     assert!(outcome.ended.return_values.unwrap().is_empty());
-    await_no_process_with(&sleep, SECOND).await;
+    await_no_process_with(&sleep).await;
 }
 
 #[tokio::test]
@@ -64,8 +66,8 @@ async fn descendants_have_the_grace_time_after_the_main_process() {
     let outcome = finish(running).await;
     assert_eq!(outcome.ended.status, Status::Signaled(15));
     assert_eq!(outcome.stdout, "cleaned\n");
-    assert!((950..5000).contains(&outcome.duration.as_millis()), "{:?}", outcome.duration);
-    await_no_process_with(&sleep, SECOND).await;
+    assert!((SECOND * 19 / 20..LIMIT).contains(&outcome.duration), "{:?}", outcome.duration);
+    await_no_process_with(&sleep).await;
 }
 
 #[tokio::test]
@@ -75,19 +77,18 @@ async fn kill_reaches_processes_that_left_group_and_session() {
     // Double-forked; in its own session; with empty environment below a living parent; without our output.
     let script = format!(
         "(setsid sleep {sleep} &) ; setsid sh -c 'sleep {sleep} & sleep {sleep}' & env -i setsid sleep {sleep} &
-         (setsid nohup sleep {sleep} >/dev/null 2>&1 &) ; sleep 0.3; echo ready; wait"
+         (setsid nohup sleep {sleep} >/dev/null 2>&1 &) ; echo ready; wait"
     );
     let mut running = fixture.launch(&script).await;
     await_line(&mut running, "ready").await;
-    assert!(processes_with(&sleep).len() >= 5);
+    await_processes_with(&sleep, |count| count >= 5).await;
     let bystander_sleep = unique_seconds();
-    let _bystander = fixture.launch(&format!("setsid sleep {bystander_sleep} & sleep 60")).await;
-    let start = Instant::now();
+    let _bystander = fixture.launch(&format!("setsid sleep {bystander_sleep} & sleep 600")).await;
+    await_processes_with(&bystander_sleep, |count| count == 1).await;
     running.killer().kill();
     let outcome = finish(running).await;
     assert_eq!(outcome.ended.status, Status::Signaled(9));
-    await_no_process_with(&sleep, SECOND).await;
-    assert!(start.elapsed() < SECOND);
+    await_no_process_with(&sleep).await;
     assert_eq!(processes_with(&bystander_sleep).len(), 1);
 }
 
@@ -96,7 +97,7 @@ async fn dropped_process_is_killed() {
     let fixture = Fixture::start().await;
     let sleep = unique_seconds();
     drop(fixture.launch(&format!("exec sleep {sleep}")).await);
-    await_no_process_with(&sleep, SECOND).await;
+    await_no_process_with(&sleep).await;
 
     // Also when nobody awaits the start any more.
     let launch = fixture.launcher.launch(Launch::script(format!("exec sleep {sleep}")));
@@ -106,7 +107,7 @@ async fn dropped_process_is_killed() {
         () = std::future::ready(()) => {}
     }
     tokio::time::sleep(SECOND / 5).await;
-    await_no_process_with(&sleep, SECOND).await;
+    await_no_process_with(&sleep).await;
 }
 
 #[tokio::test]
@@ -130,5 +131,5 @@ async fn fork_bomb_is_killed() {
     tokio::time::sleep(SECOND / 10).await;
     running.killer().kill();
     finish(running).await;
-    await_no_process_with(&sleep, 2 * SECOND).await;
+    await_no_process_with(&sleep).await;
 }

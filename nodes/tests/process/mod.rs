@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use baton_nodes::process::{Ended, Event, Launch, Launcher, LauncherConfig, Running, Stream};
 use tempfile::TempDir;
 
+/// So long anything may take that is to happen soon: the machine may be slow, and busy.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// A launcher with its own work directory.
 struct Fixture {
     launcher: Launcher,
@@ -88,15 +91,28 @@ pub(crate) fn processes_with(word: &str) -> Vec<String> {
     found
 }
 
-async fn await_no_process_with(word: &str, limit: Duration) {
+/// Waits until so many processes have this word in their command lines.
+async fn await_processes_with(word: &str, count: impl Fn(usize) -> bool) {
     let start = Instant::now();
     loop {
         let found = processes_with(word);
-        if found.is_empty() {
+        if count(found.len()) {
             return;
         }
-        assert!(start.elapsed() < limit, "still alive after {limit:?}: {found:?}");
+        assert!(start.elapsed() < LIMIT, "still so after {LIMIT:?}: {found:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn await_no_process_with(word: &str) {
+    await_processes_with(word, |count| count == 0).await;
+}
+
+async fn await_file(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < LIMIT, "{} does not appear", path.display());
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

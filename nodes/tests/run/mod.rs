@@ -105,7 +105,7 @@ fn wait(mut child: Child, limit: Duration) -> Ended {
 fn await_file(path: &Path) {
     let start = Instant::now();
     while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{} does not appear", path.display());
+        assert!(start.elapsed() < Duration::from_secs(60), "{} does not appear", path.display());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
