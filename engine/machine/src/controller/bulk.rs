@@ -2,7 +2,7 @@
 //! command after the other. Meanwhile others are answered. Who gave the command is answered when it is done; after a restart
 //! nobody is, but the command goes on where its last part ended.
 
-use super::Controller;
+use super::{Controller, length};
 use crate::host::{CallerId, Lane, Outgoing, Reply};
 use crate::replica::Turn;
 use alloc::string::ToString as _;
@@ -36,6 +36,7 @@ impl Controller {
             return Err(Problem::coded("Busy", [], message));
         }
         let command = json::print(&command.write()).to_string();
+        length::check_text(&command)?;
         self.replica.take(turn, Event::Node(NodeEvent::CommandBegun { command }));
         Ok(Some(self.replica.last_event_id().0))
     }

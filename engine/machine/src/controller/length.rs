@@ -18,6 +18,11 @@ pub(super) fn check(command: &Command) -> Checked<()> {
     measure(command).map(|_| ())
 }
 
+/// Refuses a command whose JSON is too long to be journaled.
+pub(super) fn check_text(command: &str) -> Checked<()> {
+    if command.len() > WHOLE { Err(too_long("the command", command.len(), WHOLE)) } else { Ok(()) }
+}
+
 fn measure(command: &Command) -> Checked<usize> {
     match command {
         Command::AddOrder { order } => part(order),
