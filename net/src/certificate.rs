@@ -11,6 +11,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -27,10 +29,8 @@ pub const NODE_VALIDITY: Duration = Duration::from_secs(2 * 365 * 86_400);
 /// Certificates are valid from so long before they are made on, for clocks that are late.
 const EARLIER: Duration = Duration::from_secs(3_600);
 
-/// The authority's certificate.
-const AUTHORITY_FILE: &str = "authority.pem";
-/// The authority's key.
-const AUTHORITY_KEY_FILE: &str = "authority.key";
+/// The files of the authority have this name, so no node can have it.
+const AUTHORITY: &str = "authority";
 
 /// The kind of keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +48,19 @@ pub enum CertificateError {
     /// They cannot be made.
     #[error("a certificate cannot be made: {0}")]
     Make(#[from] rcgen::Error),
+    /// A node cannot be called so.
+    #[error("no node can be called \"{AUTHORITY}\": its files would be those of the authority")]
+    Reserved,
+    /// What is there is of another authority.
+    #[error("{} is no certificate of the authority of cluster {cluster} with the key beside it", file.display())]
+    OtherAuthority {
+        /// The certificate.
+        file: PathBuf,
+        /// The cluster.
+        cluster: ClusterId,
+    },
     /// They cannot be written or read.
-    #[error("{file}: {error}")]
+    #[error("{}: {error}", file.display())]
     File {
         /// Which file.
         file: PathBuf,
@@ -105,6 +116,16 @@ impl Authority {
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Whether a certificate in PEM is one of this authority.
+    fn owns(&self, certificate: &[u8]) -> bool {
+        let [theirs, ours] = [certificate, self.certificate.as_bytes()].map(CertificateDer::from_pem_slice);
+        let (Ok(theirs), Ok(ours)) = (theirs, ours) else { return false };
+        match (webpki::anchor_from_trusted_cert(&theirs), webpki::anchor_from_trusted_cert(&ours)) {
+            (Ok(theirs), Ok(ours)) => theirs == ours,
+            _ => false,
+        }
     }
 
     /// Issues a certificate to a node, for its name and the hosts where it runs (DNS names or IP addresses, for who calls it by HTTP).
@@ -196,8 +217,11 @@ pub fn write_cluster(
         |error| CertificateError::File { file, error }
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(in_file(directory))?;
-    let authorities = directory.join(AUTHORITY_FILE);
-    let authority_key = directory.join(AUTHORITY_KEY_FILE);
+    if nodes.iter().any(|node| node.node.as_str() == AUTHORITY) {
+        return Err(CertificateError::Reserved);
+    }
+    let authorities = directory.join(format!("{AUTHORITY}.pem"));
+    let authority_key = directory.join(format!("{AUTHORITY}.key"));
     let authority = match fs::read_to_string(&authority_key) {
         Ok(key) => Authority::from_key(cluster, &key, now)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -207,8 +231,13 @@ pub fn write_cluster(
         }
         Err(error) => return Err(in_file(&authority_key)(error)),
     };
-    if !authorities.exists() {
-        write_file(&authorities, authority.certificate().as_bytes(), 0o644).map_err(in_file(&authorities))?;
+    match fs::read(&authorities) {
+        Ok(certificate) if authority.owns(&certificate) => {}
+        Ok(_) => return Err(CertificateError::OtherAuthority { file: authorities, cluster: cluster.clone() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_file(&authorities, authority.certificate().as_bytes(), 0o644).map_err(in_file(&authorities))?;
+        }
+        Err(error) => return Err(in_file(&authorities)(error)),
     }
     let mut written = Vec::new();
     for NodeFiles { node, hosts } in nodes {
@@ -259,9 +288,14 @@ mod tests {
         let directory = directory.path().join("tls");
         let cluster = ClusterId::new("test").unwrap();
         let first = write_cluster(&directory, &cluster, &nodes(&["a", "b"]), NOW).unwrap();
-        let authority = fs::read(directory.join(AUTHORITY_FILE)).unwrap();
+        let authority = fs::read(directory.join("authority.pem")).unwrap();
         let second = write_cluster(&directory, &cluster, &nodes(&["c"]), NOW).unwrap();
-        assert_eq!(fs::read(directory.join(AUTHORITY_FILE)).unwrap(), authority);
+        assert_eq!(fs::read(directory.join("authority.pem")).unwrap(), authority);
+        let other = ClusterId::new("other").unwrap();
+        let error = write_cluster(&directory, &other, &nodes(&["d"]), NOW).unwrap_err();
+        assert!(matches!(error, CertificateError::OtherAuthority { .. }), "{error}");
+        let error = write_cluster(&directory, &cluster, &nodes(&["Authority"]), NOW).unwrap_err();
+        assert!(matches!(error, CertificateError::Reserved), "{error}");
         for files in first.into_iter().chain(second) {
             // Loading judges the certificate by the authority.
             let tls = Tls::from_files(files.clone(), clock()).unwrap();
@@ -272,7 +306,7 @@ mod tests {
             assert!(identity.is_for(node) && !identity.is_for("z"));
             assert_eq!(fs::metadata(own.key).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(fs::metadata(directory.join(AUTHORITY_KEY_FILE)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(directory.join("authority.key")).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
