@@ -83,8 +83,24 @@ pub struct Server {
     report: Report,
 }
 
-/// Hears who could not be served, and why.
-type Report = Box<dyn Fn(SocketAddr, &SessionError) + Send + Sync>;
+/// Hears what an operator should know.
+type Report = Box<dyn Fn(&Trouble) + Send + Sync>;
+
+/// Somebody could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// A connection could not be encrypted.
+    #[error("{from}: {error}")]
+    Security {
+        /// From where.
+        from: SocketAddr,
+        /// Why.
+        error: SessionError,
+    },
+    /// The system cannot accept now: it lacks file descriptors, or memory. It is tried again.
+    #[error("connections cannot be accepted now: {0}")]
+    Accept(io::Error),
+}
 
 impl Server {
     /// Listens. With TLS, callers must or may show certificates. Without, only addresses of this machine alone are allowed.
@@ -99,12 +115,12 @@ impl Server {
         limits: Limits,
     ) -> Result<Self, BindError> {
         let listener = listen(network, at, &security).await?;
-        Ok(Self { listener, security, clients, limits, report: Box::new(|_, _| {}) })
+        Ok(Self { listener, security, clients, limits, report: Box::new(|_| {}) })
     }
 
-    /// Tells `report` about each connection that could not be encrypted.
+    /// Tells `report` what an operator should know.
     #[must_use]
-    pub fn reporting(mut self, report: impl Fn(SocketAddr, &SessionError) + Send + Sync + 'static) -> Self {
+    pub fn reporting(mut self, report: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
         self.report = Box::new(report);
         self
     }
@@ -154,7 +170,10 @@ impl Server {
                             drop(slot);
                         });
                     }
-                    Err(_) => sleep(PAUSE).await,
+                    Err(error) => {
+                        (server.report)(&Trouble::Accept(error));
+                        sleep(PAUSE).await;
+                    }
                 },
             }
         }
@@ -179,8 +198,6 @@ struct Connecting {
 
 impl Connecting {
     fn new(security: Security, clients: ClientCertificate, limits: Limits, report: Report) -> Self {
-        /// A connection of HTTP/2 on which nothing comes is asked after so long whether it lives.
-        const PROBE: Duration = Duration::from_secs(20);
         /// The least which hyper accepts.
         const LEAST_HEAD: usize = 8192;
 
@@ -191,9 +208,7 @@ impl Connecting {
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
-            .max_concurrent_streams(limits.streams)
-            .keep_alive_interval(PROBE)
-            .keep_alive_timeout(PROBE);
+            .max_concurrent_streams(limits.streams);
         Self { security, clients, limits, report, http1, http2 }
     }
 
@@ -207,7 +222,7 @@ impl Connecting {
         let secured = self.security.accept(stream, Purpose::Http, self.clients, limits.security_time).await;
         let secured = match secured {
             Ok(secured) => secured,
-            Err(error) => return (self.report)(address, &error),
+            Err(error) => return (self.report)(&Trouble::Security { from: address, error }),
         };
         let caller = Caller { address, identity: secured.identity };
         let service = service_fn(move |request: Request<Incoming>| {

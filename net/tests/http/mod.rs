@@ -165,7 +165,7 @@ async fn certificates_of_callers_are_required_or_not() {
     let closed = Server::bind(Network::Sockets, &at, security, ClientCertificate::Required, Limits::default()).await;
     let log = Log::default();
     let seen = log.clone();
-    let closed = closed.unwrap().reporting(move |_, error| seen.add(error.to_string()));
+    let closed = closed.unwrap().reporting(move |trouble| seen.add(trouble.to_string()));
     let address = closed.local_address().unwrap().into();
     tokio::spawn(closed.serve(service_fn(answer), pending(), SHORT));
     let error = client(&address, nameless).exchange(get("/caller"), DEADLINE).await.unwrap_err();
