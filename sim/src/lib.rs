@@ -1,6 +1,7 @@
 //! The world in which Baton's machines are tested: simulated, reproducible from a seed; and the conformance runner.
 
 pub mod choice;
+pub mod cluster;
 pub mod conformance;
 pub mod fuzz;
 pub mod laws;

@@ -24,6 +24,9 @@ use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
 
+/// Most puts that one input leads to.
+const PUTS_OF_A_STEP: u64 = 8;
+
 /// The state of a node's journal. Machines look at it through [`Outbox::journal`](crate::outbox::Outbox::journal).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Journal {
@@ -259,6 +262,16 @@ impl Journal {
         }
         self.tail.push(record.id, record.payload.len());
         Ok(())
+    }
+
+    /// The position with this offset; none when it is forgotten, because all that have to have it confirmed it.
+    pub(crate) fn position(&self, offset: Offset) -> Option<Position> {
+        self.tail.position(offset)
+    }
+
+    /// Whether the few puts of one step have room.
+    pub(crate) fn has_room_to_put(&self) -> bool {
+        self.puts - self.durable_puts + PUTS_OF_A_STEP <= self.limits.puts as u64
     }
 
     /// Counts a put and returns its number.

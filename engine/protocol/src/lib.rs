@@ -108,6 +108,7 @@
 
 extern crate alloc;
 
+mod bytes;
 pub mod checksum;
 pub mod deadline;
 pub mod event_id;
@@ -119,7 +120,10 @@ pub mod limit;
 pub mod machine;
 pub mod node;
 pub mod outbox;
+pub mod pair;
 pub mod random;
 pub mod record;
+pub mod register;
 mod tail;
 pub mod time;
+pub mod watch;

@@ -171,6 +171,12 @@ impl<'step, M: Machine> Outbox<'step, M> {
         Ok(())
     }
 
+    /// Whether a few more cells can be put now. When not, storage does not follow, and voting has to wait.
+    #[must_use]
+    pub fn has_room_to_put(&self) -> bool {
+        self.journal.has_room_to_put()
+    }
+
     /// The fence that opens when everything put so far is durable. For whatever depends on a cell, such as a vote.
     #[must_use]
     pub fn all_put(&self) -> Fence<'step> {
@@ -198,6 +204,14 @@ impl<'step, M: Machine> Outbox<'step, M> {
 
 /// What only the nodes of a pair need.
 impl<M: Machine> Outbox<'_, M> {
+    /// The records that have been appended in this step.
+    pub(crate) fn appended(&self) -> impl Iterator<Item = &Record> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Append { record, .. } => Some(record),
+            _ => None,
+        })
+    }
+
     /// Takes over a record of the active.
     ///
     /// # Errors

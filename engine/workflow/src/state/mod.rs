@@ -19,7 +19,7 @@ pub mod throttle;
 
 use crate::expression::scope::unknown_key;
 use crate::flow::Flow;
-use crate::id::{AgentPath, ControllerId, Label, OrderId, WorkflowId, WorkflowPath};
+use crate::id::{AgentPath, ControllerId, Label, LockPath, OrderId, WorkflowId, WorkflowPath};
 use crate::model::event::Event;
 use crate::model::instruction::LockDemand;
 use crate::model::item::Item;
@@ -390,11 +390,24 @@ impl State {
         }
     }
 
-    /// The orders which can take the locks that this event has released. To be asked after it has been applied; the others in
-    /// the queues are not looked at.
+    /// The locks which this event makes free for others: those it releases, and those that its order no longer awaits, since
+    /// others have queued behind it. To be asked before it is applied.
     #[must_use]
-    pub fn granted_by(&self, event: &Event) -> Vec<OrderId> {
-        let Event::Order(_, OrderEvent::OrderLocksReleased { lock_paths }) = event else { return Vec::new() };
+    pub fn locks_left_by(&self, event: &Event) -> Vec<LockPath> {
+        match event {
+            Event::Order(_, OrderEvent::OrderLocksReleased { lock_paths }) => lock_paths.clone(),
+            Event::Order(id, OrderEvent::OrderStateReset) => self.locks.awaited_by(id).cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The orders which can take these locks. To be asked after what has made them free; the others in the queues are not
+    /// looked at.
+    #[must_use]
+    pub fn granted(&self, lock_paths: &[LockPath]) -> Vec<OrderId> {
+        if lock_paths.is_empty() {
+            return Vec::new();
+        }
         // Who cannot make a step now is looked at when it can.
         let may_step = |id: &OrderId| {
             self.order(id).is_some_and(|order| {

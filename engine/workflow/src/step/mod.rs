@@ -126,9 +126,10 @@ fn take(state: &mut State, around: Surroundings<'_>, event: Event, agenda: &mut 
     // These must be asked before the event removes what they are about.
     let woken = state.woken_by(&event);
     let left = state.left_by(&event);
+    let locks = state.locks_left_by(&event);
     let file = crate::command::file_of(state, &event).filter(|_| matches!(state.side(), Side::Controller(_)));
     state.take(&event);
-    let granted = state.granted_by(&event);
+    let granted = state.granted(&locks);
     if let Event::Order(id, event) = &event {
         if continues(event) {
             agenda.push(state, id);

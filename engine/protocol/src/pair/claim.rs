@@ -1,0 +1,513 @@
+//! The epoch record: voting on it, asking for its change, and obeying what is decided.
+
+use super::follow::Standby;
+use super::lead::Active;
+use super::message::Message;
+use super::planted::Bug;
+use super::{Duty, Happened, Order, Pair, PairHint, PairLane, Paired, Reason, Trouble, Unfit};
+use crate::outbox::Outbox;
+use crate::record::Offset;
+use crate::register::{
+    Accepted, Answer, Asked, Ballot, Change, Claim, Incarnation, Members, Mode, Question, Refusal, Seat,
+};
+use crate::time::Instant;
+
+/// Why a node became active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mandate {
+    /// It founded the cluster.
+    Founded,
+    /// It was active before its start.
+    Restarted,
+    /// The other node was lost.
+    TookOver,
+    /// The other node handed over.
+    SwitchedOver,
+    /// A person let it take over from a node that had been stopped.
+    Appointed,
+    /// A person made it active although both other voters were lost.
+    Forced,
+}
+
+impl Mandate {
+    fn of(change: Change) -> Self {
+        match change {
+            Change::Found { .. } => Self::Founded,
+            Change::TakeOver { .. } => Self::TookOver,
+            Change::Appoint => Self::Appointed,
+            Change::Force => Self::Forced,
+            _ => Self::Restarted,
+        }
+    }
+}
+
+impl Pair {
+    /// Another node asks for a vote.
+    pub(super) fn vote<M: Paired>(
+        &mut self,
+        now: Instant,
+        from: Seat,
+        incarnation: Incarnation,
+        question: Question,
+        out: &mut Outbox<'_, M>,
+    ) {
+        let ballot = question.ballot();
+        // Only who proposes asks; and when storage does not follow, silence is an answer.
+        if ballot.seat != from || !out.has_room_to_put() {
+            return;
+        }
+        let answer = match question {
+            // Who is active and can say so is not to be replaced.
+            Question::Prepare { take_over: Some(_), .. } if self.is_active() && !self.is_storage_stalled(now) => {
+                Answer::Refused(Refusal::ActiveIsAlive)
+            }
+            Question::Prepare { ballot, .. } => self.voter.prepare(ballot, incarnation),
+            Question::Accept { ballot, record, founding: false } => self.voter.accept(ballot, record),
+            Question::Accept { ballot, record, founding: true } => self.voter.found(ballot, record),
+        };
+        let was_mute = self.known.is_none() && !self.is_resolved;
+        if !matches!(answer, Answer::Refused(_)) {
+            self.put_vote(out);
+        }
+        if was_mute && matches!(self.duty, Duty::Mute) && !self.voter.is_ignorant() {
+            self.become_unsure(out);
+            self.deadlines.set(Reason::Round, now + self.config.timing.exchange);
+        }
+        self.promise_vote(from, Message::Answer { ballot, answer }, out);
+    }
+
+    /// A voter has answered.
+    pub(super) fn answered<M: Paired>(
+        &mut self,
+        now: Instant,
+        from: Seat,
+        incarnation: Incarnation,
+        ballot: Ballot,
+        answer: Answer,
+        out: &mut Outbox<'_, M>,
+    ) {
+        if !out.has_room_to_put() {
+            return;
+        }
+        let wanted = self.proposer.wanted();
+        let ballot = match self.proposer.open_question() {
+            Some(question) if self.config.bugs.has(Bug::TakeOldAnswer) => question.ballot(),
+            _ => ballot,
+        };
+        match self.proposer.answered(&mut self.voter, from, incarnation, ballot, answer) {
+            Asked::Waiting => {}
+            Asked::Ask(question) => {
+                self.put_vote(out);
+                self.ask_others(question, out);
+            }
+            Asked::Decided(decided) => {
+                self.deadlines.cancel(&Reason::Round);
+                self.proposer.learn(decided);
+                self.voter.learn(decided);
+                let change = wanted.map_or(Change::Resolve, |claim| claim.change);
+                self.decided(now, decided, change, out);
+                for seat in self.config.seat.others() {
+                    self.greet(now, seat, out);
+                }
+            }
+            Asked::Refused(seat, refusal) => self.refused(now, seat, refusal, wanted, out),
+        }
+    }
+
+    /// A voter has refused: asks anew after a while, unless the question has no sense any more.
+    fn refused<M: Paired>(
+        &mut self,
+        now: Instant,
+        _seat: Seat,
+        refusal: Refusal,
+        wanted: Option<Claim>,
+        out: &mut Outbox<'_, M>,
+    ) {
+        if refusal == Refusal::NoMember {
+            self.proposer.abandon();
+            return self.exclude(out);
+        }
+        let is_free = !self.proposer.is_unresolved();
+        let is_hopeless = matches!(
+            (refusal, wanted.map(|claim| claim.change)),
+            (Refusal::ActiveIsAlive, Some(Change::TakeOver { .. }))
+        );
+        if is_free && is_hopeless {
+            // Goes on following; looks again later.
+            self.proposer.give_up();
+            self.deadlines.cancel(&Reason::Round);
+            // Who is dead here, is dead there too in a moment.
+            let exchange = self.config.timing.exchange;
+            let again = if self.peer().is_refused() { exchange / 8 } else { exchange };
+            self.deadlines.set(Reason::Peer, now + again);
+            return self.stand_by(out);
+        }
+        let pause = self.pause();
+        self.deadlines.set(Reason::Round, now + pause);
+    }
+
+    /// A part of the time of an exchange, so that two who ask do not meet again and again.
+    fn pause(&mut self) -> crate::time::Duration {
+        let most = self.config.timing.exchange.as_nanos() as u64 / 2;
+        if most == 0 {
+            return crate::time::Duration::ZERO;
+        }
+        crate::time::Duration::from_nanos(most / 4 + self.random.below(most))
+    }
+
+    /// Makes a proposal.
+    pub(super) fn ask<M: Paired>(&mut self, now: Instant, change: Change, out: &mut Outbox<'_, M>) {
+        let expected = match change {
+            Change::Found { .. } => out.journal().epoch().next(),
+            _ => self.known.map_or_else(Default::default, |known| known.epoch),
+        };
+        self.deadlines.set(Reason::Round, now + self.config.timing.exchange);
+        if !out.has_room_to_put() {
+            return;
+        }
+        let claim = Claim { change, expected, end: out.journal().end() };
+        match self.proposer.begin(&mut self.voter, claim) {
+            Ok(question) => {
+                self.put_vote(out);
+                self.ask_others(question, out);
+            }
+            Err(Refusal::NoMember) => self.exclude(out),
+            Err(_) => {
+                self.deadlines.cancel(&Reason::Round);
+            }
+        }
+    }
+
+    /// What is decided? This node does not know, after a start or after a question without an answer.
+    pub(super) fn resolve<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        let keeps = self.is_resolved || self.config.bugs.has(Bug::KeepEpoch);
+        self.ask(now, if keeps { Change::Resolve } else { Change::Activate }, out);
+    }
+
+    /// No answer in time: asks anew, with a new proposal.
+    pub(super) fn ask_anew<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        match self.proposer.wanted().map(|claim| claim.change) {
+            // Decided otherwise meanwhile.
+            Some(_) if !matches!(self.duty, Duty::Unsure) && self.is_for_unsure() => self.resolve(now, out),
+            Some(Change::TakeOver { .. }) if !self.proposer.is_unresolved() => {
+                // Perhaps the active is back, or its host says more by now.
+                self.proposer.give_up();
+                self.stand_by(out);
+                self.look_at_peer(now, out);
+            }
+            Some(change) => self.ask(now, change, out),
+            None if matches!(self.duty, Duty::Unsure) || self.proposer.is_unresolved() => self.resolve(now, out),
+            None => {}
+        }
+    }
+
+    /// Whether what is asked for makes sense only for a node that does not know what it is.
+    fn is_for_unsure(&self) -> bool {
+        let change = self.proposer.wanted_change();
+        matches!(change, Some(Change::TakeOver { .. } | Change::Activate | Change::Appoint | Change::Found { .. }))
+    }
+
+    fn ask_others<M: Paired>(&mut self, question: Question, out: &mut Outbox<'_, M>) {
+        for seat in self.config.seat.others() {
+            self.promise_vote(seat, Message::Question(question), out);
+        }
+    }
+
+    /// Lets out what depends on the vote, when that is durable.
+    fn promise_vote<M: Paired>(&mut self, to: Seat, message: Message, out: &mut Outbox<'_, M>) {
+        if self.config.bugs.has(Bug::ForgetVote) {
+            return self.hint(to, message, out);
+        }
+        let envelope = self.envelope(message);
+        // What finds no room is asked again.
+        let _ = out.promise(out.all_put(), M::pair_lane(PairLane::Vote(to)), M::pair_promise(to, envelope));
+    }
+
+    /// Another voter says what is decided.
+    pub(super) fn learn<M: Paired>(&mut self, now: Instant, decided: Accepted, out: &mut Outbox<'_, M>) {
+        let was_ignorant = self.voter.is_ignorant();
+        if out.has_room_to_put() && self.voter.learn(decided) {
+            self.put_vote(out);
+        }
+        self.proposer.learn(decided);
+        if was_ignorant && !self.voter.is_ignorant() {
+            self.become_unsure(out);
+        }
+        // What was decided before the start may have been used up before the start: only a question of this process tells.
+        if !self.is_resolved && !self.voter.is_ignorant() && self.proposer.wanted().is_none() {
+            return self.resolve(now, out);
+        }
+        if self.is_resolved && self.known.is_none_or(|known| known.epoch < decided.record.epoch) {
+            self.decided(now, decided, Change::SwitchOver, out);
+        }
+    }
+
+    /// Obeys a decision. `change` is what this node wanted, or a switch-over when somebody else told it.
+    fn decided<M: Paired>(&mut self, now: Instant, decided: Accepted, change: Change, out: &mut Outbox<'_, M>) {
+        let record = decided.record;
+        let own = decided.ballot.seat == self.config.seat;
+        let is_new = self.known.is_none_or(|known| known.epoch < record.epoch);
+        if self.known.is_some_and(|known| known.epoch > record.epoch) {
+            return;
+        }
+        let was_resolved = core::mem::replace(&mut self.is_resolved, true);
+        self.known = Some(record);
+        if record.members.at(self.config.seat) != self.voter.incarnation() {
+            return self.exclude(out);
+        }
+        if record.active != self.config.seat {
+            self.depose(record.epoch, out);
+            if self.proposer.is_unresolved() {
+                // Whether a take-over of this node is decided is not known, so it must not acknowledge.
+                return self.become_unsure(out);
+            }
+            return self.stand_by(out);
+        }
+        match (self.duty, record.mode) {
+            (Duty::Stopped, _) => {}
+            (Duty::Active(_), Mode::Stopped) => {
+                self.duty = Duty::Stopped;
+                self.order = None;
+                out.follow(record.epoch);
+                self.happened.push(Happened::Stopped);
+            }
+            (Duty::Active(active), mode) => {
+                if record.epoch > active.epoch {
+                    let acked = self.acked_for(mode, out);
+                    self.duty = Duty::Active(Active::new(record.epoch, mode));
+                    out.activate(record.epoch, acked);
+                    self.note_epoch(record.epoch, out.journal().end().offset, out);
+                    self.happened.push(Happened::EpochBegan(record.epoch));
+                }
+            }
+            // Its own epoch from before its start, or of a question that was answered too late to be used: not to be used
+            // again.
+            _ if !is_new || record.mode == Mode::Stopped || (!was_resolved && !own) => {
+                self.become_unsure(out);
+                self.ask(now, Change::Activate, out);
+            }
+            _ => {
+                let mandate = if own { Mandate::of(change) } else { Mandate::SwitchedOver };
+                self.activate(record, mandate, out);
+            }
+        }
+    }
+
+    fn activate<M: Paired>(&mut self, record: crate::register::EpochRecord, mandate: Mandate, out: &mut Outbox<'_, M>) {
+        // What the other node has acknowledged is not known yet, but that it has all that is committed.
+        let acked = self.acked_for(record.mode, out);
+        self.drop_question();
+        out.activate(record.epoch, acked);
+        self.note_epoch(record.epoch, out.journal().end().offset, out);
+        self.duty = Duty::Active(Active::new(record.epoch, record.mode));
+        self.recent.clear();
+        self.happened.push(Happened::Activated(record.epoch, mandate));
+    }
+
+    /// What this node wanted has no sense in its new part. What it has accepted, it resolves all the same.
+    fn drop_question(&mut self) {
+        if !self.proposer.is_unresolved() {
+            self.proposer.give_up();
+            self.deadlines.cancel(&Reason::Round);
+        }
+    }
+
+    /// Another node is active.
+    fn depose<M: Paired>(&mut self, epoch: crate::record::Epoch, out: &mut Outbox<'_, M>) {
+        self.drop_question();
+        out.follow(epoch);
+        out.withdraw(&M::pair_lane(PairLane::Committed));
+        if self.is_active() {
+            if let Some(order) = self.order.take()
+                && order != Order::SwitchOver
+            {
+                self.happened.push(Happened::Refused(order, Unfit::NotActive));
+            }
+            self.happened.push(Happened::Deposed);
+        }
+    }
+
+    /// Neither writes nor acknowledges until it knows what is decided.
+    pub(super) fn become_unsure<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+        out.withdraw(&M::pair_lane(PairLane::Acknowledged));
+        self.duty = Duty::Unsure;
+    }
+
+    /// Follows the other node, or is about to.
+    fn stand_by<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+        assert!(
+            !self.is_active() || self.known.is_some_and(|known| known.active != self.config.seat),
+            "stands by as active"
+        );
+        if let Duty::Standby(_) = self.duty {
+            return self.join(out);
+        }
+        self.stream = None;
+        self.recent.clear();
+        self.duty = Duty::Standby(Standby::new());
+        self.join(out);
+    }
+
+    fn exclude<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+        if self.is_active() {
+            out.follow(out.journal().epoch());
+            self.happened.push(Happened::Deposed);
+        }
+        if !matches!(self.duty, Duty::Mute) {
+            self.become_unsure(out);
+            self.duty = Duty::Mute;
+            self.happened.push(Happened::Trouble(Trouble::Excluded));
+        }
+    }
+
+    /// Takes over when the active is lost.
+    pub(super) fn look_at_peer<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        if !self.is_peer_lost(now) {
+            return;
+        }
+        let Some(known) = self.known else { return };
+        let may_take_over = matches!(self.duty, Duty::Standby(_)) && !self.is_rolling_back;
+        if may_take_over && known.mode == Mode::Coupled && self.proposer.wanted().is_none() {
+            // From now on nothing is acknowledged: what the active commits, it has committed by now.
+            self.become_unsure(out);
+            let host_refuses = self.peer().is_refused();
+            self.ask(now, Change::TakeOver { host_refuses }, out);
+        }
+    }
+
+    /// Founds the cluster, if there is none: the first node, when all three have said that they know of none. Who was
+    /// interrupted in it goes on with the same record.
+    pub(super) fn found<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        let by_two = self.order == Some(Order::Found);
+        let begun = self.voter.vote().accepted;
+        if self.config.seat != Seat::First || self.known.is_some() || self.voter.decided().is_some() {
+            return;
+        }
+        let is_interrupted = begun.is_some_and(|begun| begun.ballot.seat == Seat::First);
+        if !is_interrupted && begun.is_some() || matches!(self.proposer.wanted_change(), Some(Change::Found { .. })) {
+            return;
+        }
+        let mut members = Members::default().with(self.config.seat, self.voter.incarnation());
+        for seat in self.config.seat.others() {
+            match self.contacts[seat as usize].ignorant() {
+                Some(incarnation) => members = members.with(seat, incarnation),
+                None if by_two && seat != Seat::Watch => {}
+                None => return,
+            }
+        }
+        if begun.is_some_and(|begun| begun.record.members != members) {
+            return;
+        }
+        self.become_unsure(out);
+        self.is_resolved = true;
+        self.ask(now, Change::Found { members, by_two }, out);
+    }
+
+    /// Takes a voter in that has lost its memory or was replaced.
+    pub(super) fn look_at_members<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        let (Duty::Active(_), Some(known)) = (&self.duty, self.known) else { return };
+        if self.proposer.wanted().is_some() || self.proposer.is_unresolved() || self.order.is_some() {
+            return;
+        }
+        for seat in self.config.seat.others() {
+            let contact = &self.contacts[seat as usize];
+            if let Some(by) = contact.incarnation()
+                && contact.is_up()
+                && known.members.at(seat) != by
+            {
+                return self.ask(now, Change::Replace { seat, by }, out);
+            }
+        }
+    }
+
+    /// A person orders.
+    pub(super) fn ordered<M: Paired>(&mut self, now: Instant, order: Order, out: &mut Outbox<'_, M>) {
+        let unfit = match order {
+            _ if self.order.is_some() => Some(Unfit::Busy),
+            Order::SwitchOver | Order::Stop if !self.is_active() => Some(Unfit::NotActive),
+            Order::SwitchOver if self.known.is_none_or(|known| known.mode != Mode::Coupled) => Some(Unfit::NotCoupled),
+            Order::SwitchOver if self.acknowledged().is_none() => Some(Unfit::NotCoupled),
+            Order::Appoint | Order::Force | Order::Found if self.is_active() => Some(Unfit::Active),
+            Order::Appoint if self.known.is_none_or(|known| known.mode != Mode::Stopped) => Some(Unfit::NotStopped),
+            Order::Force => {
+                let mut others = self.config.seat.others().into_iter();
+                others.find(|&seat| self.contacts[seat as usize].is_up()).map(Unfit::NotAlone)
+            }
+            _ => None,
+        };
+        if let Some(unfit) = unfit {
+            return self.happened.push(Happened::Refused(order, unfit));
+        }
+        match order {
+            Order::SwitchOver | Order::Stop => self.order = Some(order),
+            Order::Found => {
+                self.order = Some(order);
+                self.found(now, out);
+                self.order = None;
+            }
+            Order::Appoint => {
+                self.become_unsure(out);
+                self.ask(now, Change::Appoint, out);
+            }
+            Order::Force => self.force(now, out),
+        }
+    }
+
+    fn force<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        if !out.has_room_to_put() {
+            return self.happened.push(Happened::Refused(Order::Force, Unfit::Busy));
+        }
+        self.become_unsure(out);
+        match self.proposer.force(&mut self.voter, out.journal().end()) {
+            Ok(decided) => {
+                self.put_vote(out);
+                self.voter.learn(decided);
+                self.deadlines.cancel(&Reason::Round);
+                self.is_resolved = true;
+                self.decided(now, decided, Change::Force, out);
+            }
+            Err(refusal) => self.happened.push(Happened::Refused(Order::Force, Unfit::Vote(refusal))),
+        }
+    }
+
+    /// Hands over or stops, as soon as all that was written is where it has to be.
+    pub(super) fn pursue_order<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        let Some(order @ (Order::SwitchOver | Order::Stop)) = self.order else { return };
+        let (Duty::Active(_), Some(known)) = (self.duty, self.known) else { return };
+        if self.proposer.wanted().is_some() || self.proposer.is_unresolved() {
+            return;
+        }
+        let marks = out.journal().watermarks();
+        let acked = self.acknowledged();
+        if order == Order::SwitchOver && (known.mode != Mode::Coupled || acked.is_none()) {
+            self.order = None;
+            return self.happened.push(Happened::Refused(order, Unfit::NotCoupled));
+        }
+        if marks.committed == marks.end && (order == Order::Stop || acked == Some(marks.end)) {
+            let change = if order == Order::Stop { Change::Stop } else { Change::SwitchOver };
+            self.ask(now, change, out);
+        }
+    }
+
+    /// Whether storage has confirmed nothing for long, although it has something to do.
+    pub(super) fn is_storage_stalled(&self, now: Instant) -> bool {
+        self.storage.is_some_and(|(_, since)| now >= since + self.config.timing.silence)
+    }
+
+    /// Keeps in mind since when storage is silent.
+    pub(super) fn observe_storage<M: Paired>(&mut self, now: Instant, out: &Outbox<'_, M>) {
+        let marks = out.journal().watermarks();
+        let is_busy = marks.durable < marks.end || marks.durable_puts < marks.puts;
+        let seen = (marks.durable, marks.durable_puts);
+        self.storage = match self.storage {
+            _ if !is_busy => None,
+            Some((before, since)) if before == seen => Some((before, since)),
+            _ => Some((seen, now)),
+        };
+    }
+
+    /// Reads records for the standby.
+    pub(super) fn want_records<M: Paired>(&self, from: Offset, bytes: usize, out: &mut Outbox<'_, M>) {
+        out.hint(M::pair_hint(PairHint::Read { from, bytes }));
+    }
+}

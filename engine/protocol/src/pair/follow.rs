@@ -1,0 +1,159 @@
+//! The standby's side: joins the active, cuts off what the active does not have, takes over its records and acknowledges
+//! what is durable.
+
+use super::message::{Message, Session};
+use super::planted::Bug;
+use super::{Duty, EPOCHS_CELL, Happened, Pair, PairLane, Paired, Trouble, put};
+use crate::journal::{AppendError, Uncuttable};
+use crate::outbox::Outbox;
+use crate::record::{Offset, Position, Record};
+use alloc::vec::Vec;
+
+/// The office of the standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Standby {
+    /// The stream it follows, once it has started.
+    pub(super) session: Option<Session>,
+}
+
+impl Standby {
+    pub(super) const fn new() -> Self {
+        Self { session: None }
+    }
+}
+
+impl Pair {
+    /// Asks the active for its records, from the end of this journal on; with a new number each time, so that only the last
+    /// question is answered.
+    pub(super) fn join<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+        let peer = self.config.seat.peer();
+        let Some(active) = self.peer().run() else { return };
+        let Duty::Standby(standby) = &mut self.duty else { return };
+        standby.session = None;
+        // What was not yet acknowledged, is in the next stream.
+        out.withdraw(&M::pair_lane(PairLane::Acknowledged));
+        if self.is_rolling_back || self.known.is_none_or(|known| known.active != peer) {
+            return;
+        }
+        self.joins += 1;
+        let (join, end, epochs) = (self.joins, out.journal().end(), self.epochs.newest());
+        self.hint(peer, Message::Join { active, join, end, epochs }, out);
+    }
+
+    /// The other node is another process than before.
+    pub(super) fn peer_is_new<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+        self.stream = None;
+        self.join(out);
+    }
+
+    /// The active says what it has sent: if not all of it has arrived, it is asked for anew.
+    pub(super) fn heard_of_stream<M: Paired>(&mut self, sent: Option<(Session, Offset)>, out: &mut Outbox<'_, M>) {
+        // Who has not been answered yet, asks again with its own heartbeat.
+        let Duty::Standby(Standby { session: Some(mine) }) = self.duty else { return };
+        let is_whole = sent.is_some_and(|(session, offset)| mine == session && offset <= out.journal().end().offset);
+        if is_whole { self.acknowledge_all(out) } else { self.join(out) }
+    }
+
+    /// Records follow from here on.
+    pub(super) fn started<M: Paired>(&mut self, session: Session, at: Position, out: &mut Outbox<'_, M>) {
+        let is_answer = session.standby == self.run
+            && session.join == self.joins
+            && Some(session.active) == self.peer().run()
+            && !self.is_rolling_back;
+        let Duty::Standby(standby) = &mut self.duty else { return };
+        let end = out.journal().end();
+        if !is_answer || standby.session.is_some() || at.offset > end.offset {
+            return;
+        }
+        if at.offset == end.offset {
+            if at != end {
+                return self.diverged(at, out);
+            }
+            standby.session = Some(session);
+            return self.acknowledge_all(out);
+        }
+        match out.truncate(at) {
+            Ok(()) => {
+                self.is_rolling_back = true;
+                self.epochs.cut(at.offset);
+                put(out, EPOCHS_CELL, self.epochs.encode());
+                self.happened.push(Happened::Cut(at));
+            }
+            Err(Uncuttable::Committed { .. } | Uncuttable::Diverged(_)) => self.diverged(at, out),
+        }
+    }
+
+    fn diverged<M: Paired>(&mut self, at: Position, out: &Outbox<'_, M>) {
+        let committed = out.journal().watermarks().committed;
+        self.happened.push(Happened::Trouble(Trouble::Diverged { at, committed }));
+    }
+
+    /// The application has gone back.
+    pub(super) fn rolled_back<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+        self.is_rolling_back = false;
+        self.join(out);
+    }
+
+    /// Takes over records.
+    pub(super) fn adopt<M: Paired>(
+        &mut self,
+        session: Session,
+        at: Position,
+        records: Vec<Record>,
+        out: &mut Outbox<'_, M>,
+    ) {
+        if self.config.bugs.has(Bug::AcknowledgeAfterAsking)
+            && matches!(self.duty, Duty::Unsure)
+            && let Some(last) = records.last()
+        {
+            let message = Message::Acknowledged { session, position: last.id.after() };
+            return self.hint(self.config.seat.peer(), message, out);
+        }
+        let Duty::Standby(standby) = &self.duty else { return };
+        if standby.session != Some(session) || self.is_rolling_back {
+            return;
+        }
+        if at.offset > out.journal().end().offset {
+            return self.join(out);
+        }
+        for record in records {
+            let id = record.id;
+            if id.offset < out.journal().end().offset {
+                continue;
+            }
+            // Storage does not follow: asked for again with the next heartbeat.
+            if !out.has_room_to_put() {
+                break;
+            }
+            if id.offset == out.journal().end().offset {
+                self.note_epoch(id.epoch, id.offset, out);
+            }
+            match out.adopt(record.clone()) {
+                Ok(()) => self.happened.push(Happened::Adopted(record)),
+                Err(AppendError::Full(_)) => break,
+                Err(AppendError::Misplaced(_)) => return self.join(out),
+            }
+        }
+        self.acknowledge_all(out);
+    }
+
+    /// What the active has committed.
+    pub(super) fn told_committed<M: Paired>(&self, session: Session, before: Offset, out: &mut Outbox<'_, M>) {
+        if matches!(&self.duty, Duty::Standby(standby) if standby.session == Some(session)) {
+            out.told_committed(before);
+        }
+    }
+
+    /// Acknowledges all of this journal, when it is durable.
+    fn acknowledge_all<M: Paired>(&self, out: &mut Outbox<'_, M>) {
+        let Duty::Standby(Standby { session: Some(session), .. }) = self.duty else { return };
+        let message = Message::Acknowledged { session, position: out.journal().end() };
+        let peer = self.config.seat.peer();
+        if self.config.bugs.has(Bug::AcknowledgeBeforeSync) {
+            return self.hint(peer, message, out);
+        }
+        // What finds no room is repeated with the next heartbeat.
+        let promise = M::pair_promise(peer, self.envelope(message));
+        let _ = out.promise(out.durable(), M::pair_lane(PairLane::Acknowledged), promise);
+    }
+}

@@ -1,0 +1,586 @@
+//! The pair: two nodes keep one journal, a watch helps them to agree who may write it.
+//!
+//! This is a part of a node's machine: the owner, which keeps the application, hands it what concerns the pair, and asks
+//! after each step what has happened ([`Pair::happened`]). `PROTOCOL.md` states the rules and why they hold.
+//!
+//! - [`claim`](self): proposals about the epoch record, votes, and what follows from a decision.
+//! - `lead`: the active sends records, counts acknowledgements, couples, notices that the standby is lost.
+//! - `follow`: the standby takes over records, cuts off what was never committed, notices that the active is lost.
+//!
+//! Everything that is sent here is either harmless when it is wrong or old (a hint), or waits for the journal (a promise):
+//! questions and votes until the vote is durable, acknowledgements until the records are, the commit mark until it is true.
+
+mod claim;
+pub(crate) mod contact;
+mod epochs;
+mod follow;
+mod lead;
+pub mod message;
+pub mod planted;
+pub mod timing;
+
+pub use claim::Mandate;
+use contact::Contact;
+pub use epochs::Epochs;
+use follow::Standby;
+use lead::{Active, Stream};
+use message::{Envelope, Message};
+use planted::Bugs;
+use timing::Timing;
+
+use crate::bytes::{Reader, Writer};
+use crate::deadline::Deadlines;
+use crate::machine::Machine;
+use crate::outbox::Outbox;
+use crate::random::Random;
+use crate::record::{Epoch, Offset, Position, Record};
+use crate::register::{Accepted, EpochRecord, Incarnation, Proposer, Refusal, Seat, Vote, Voter};
+use crate::time::{Instant, Now};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// The cell of what a voter must not forget.
+pub const VOTE_CELL: &str = "vote";
+/// The cell of where the epochs begin.
+pub const EPOCHS_CELL: &str = "epochs";
+
+/// What makes one node of a pair differ from the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PairConfig {
+    /// Where it sits: [`Seat::First`] founds the cluster.
+    pub seat: Seat,
+    /// Its times.
+    pub timing: Timing,
+    /// How many bytes of records may be under way to the standby.
+    pub window: usize,
+    /// How many records the standby may lag behind when coupling begins.
+    pub couple_lag: u64,
+    /// For tests of the tests.
+    pub bugs: Bugs,
+}
+
+impl PairConfig {
+    /// For production.
+    #[must_use]
+    pub const fn new(seat: Seat) -> Self {
+        Self { seat, timing: Timing::DEFAULT, window: 8 << 20, couple_lag: 1_000, bugs: Bugs::NONE }
+    }
+}
+
+/// What the owner is told by its surroundings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PairInput {
+    /// There is a link.
+    Up(Seat),
+    /// There is no link (any more), or dialling has failed.
+    Down {
+        /// To whom.
+        seat: Seat,
+        /// Its host says that there is nobody: the process is dead.
+        refused: bool,
+    },
+    /// A message.
+    Received(Envelope),
+    /// Records have been read, as [`PairHint::Read`] asked for.
+    Read {
+        /// The first that was wanted.
+        from: Offset,
+        /// As many as there were; none if they have been released.
+        records: Vec<Record>,
+    },
+    /// The application is in the state of the end of the journal, after [`Happened::Cut`].
+    RolledBack,
+    /// A person or a program orders.
+    Ordered(Order),
+}
+
+/// What a person can order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// The active hands over to the standby.
+    SwitchOver,
+    /// The active stops, and the standby does not take over.
+    Stop,
+    /// The standby takes over from an active that was stopped.
+    Appoint,
+    /// The first node begins without waiting for the second one.
+    Found,
+    /// This node becomes active although both other voters are lost.
+    Force,
+}
+
+/// What may be done at once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PairHint {
+    /// Send, if there is a link.
+    Send(Seat, Envelope),
+    /// Read durable records from storage, up to about this many bytes; answered by [`PairInput::Read`].
+    Read {
+        /// The first one.
+        from: Offset,
+        /// About how many bytes.
+        bytes: usize,
+    },
+}
+
+/// To whom promises of the pair go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PairLane {
+    /// Questions and votes.
+    Vote(Seat),
+    /// Acknowledgements.
+    Acknowledged,
+    /// The commit mark.
+    Committed,
+}
+
+/// A machine that is a node of a pair.
+pub trait Paired: Machine {
+    /// Wraps a hint.
+    fn pair_hint(hint: PairHint) -> Self::Hint;
+    /// Wraps a promise.
+    fn pair_promise(to: Seat, envelope: Envelope) -> Self::Promise;
+    /// Wraps a lane.
+    fn pair_lane(lane: PairLane) -> Self::Lane;
+}
+
+/// What the owner has to know, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Happened {
+    /// A record of the active was taken over: to be applied.
+    Adopted(Record),
+    /// What came after is void, the journal ends here now. The application has to go back, and to say so
+    /// ([`PairInput::RolledBack`]); until then nothing is taken over.
+    Cut(Position),
+    /// This node is active, in this epoch: from now on it may append.
+    Activated(Epoch, Mandate),
+    /// Still active, in a new epoch.
+    EpochBegan(Epoch),
+    /// This node is not active any more.
+    Deposed,
+    /// The stop that was ordered is recorded: nobody takes over.
+    Stopped,
+    /// What was ordered is not done.
+    Refused(Order, Unfit),
+    /// Who sits in this seat is not who this node knows, or the journals do not fit: a person has to look.
+    Trouble(Trouble),
+}
+
+/// Why an order is not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unfit {
+    /// This node is not active.
+    NotActive,
+    /// This node is active already.
+    Active,
+    /// There is no standby that has everything.
+    NotCoupled,
+    /// Something else was ordered and is not finished.
+    Busy,
+    /// The active was not stopped.
+    NotStopped,
+    /// Another voter is there, so nothing needs to be forced.
+    NotAlone(Seat),
+    /// A voter refuses.
+    Vote(Refusal),
+}
+
+/// What a person has to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// This node has been replaced in the cluster by another one in its seat.
+    Excluded,
+    /// The journal has records which the active does not have, although they are known to be committed.
+    Diverged {
+        /// Where the active wants this journal to be cut.
+        at: Position,
+        /// What is committed here.
+        committed: Offset,
+    },
+    /// The standby needs records that are released.
+    Released {
+        /// The first it needs.
+        needs: Offset,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Reason {
+    Beat,
+    /// Look whether the other node is lost.
+    Peer,
+    /// Ask anew.
+    Round,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Duty {
+    /// It knows of no record, or is not a member, and does nothing.
+    Mute,
+    /// It does not know whether it or the other node is active, and neither writes nor acknowledges.
+    Unsure,
+    Standby(Standby),
+    Active(Active),
+    /// Its stop is recorded.
+    Stopped,
+}
+
+/// A node's part in a pair. See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pair {
+    config: PairConfig,
+    run: u64,
+    joins: u64,
+    random: Random,
+    voter: Voter,
+    proposer: Proposer,
+    epochs: Epochs,
+    duty: Duty,
+    /// Who this node is, is durable, and may be told.
+    is_named: bool,
+    /// This process has learned what was decided before it started.
+    is_resolved: bool,
+    /// The record that this node goes by.
+    known: Option<EpochRecord>,
+    order: Option<Order>,
+    contacts: [Contact; 3],
+    deadlines: Deadlines<Reason>,
+    /// Of the active: what the standby gets.
+    stream: Option<Stream>,
+    /// Of the active: records of this node that are not yet sent, or not yet durable.
+    recent: VecDeque<Record>,
+    /// The application has to go back to the end of the journal, and has not said yet that it has.
+    is_rolling_back: bool,
+    /// While storage has something to do: what it had confirmed, and since when that has not changed.
+    storage: Option<((Offset, u64), Instant)>,
+    /// While commits wait: what was committed, and since when that has not changed.
+    waiting: Option<(Offset, Instant)>,
+    happened: Vec<Happened>,
+}
+
+impl Pair {
+    /// A node before its start. The cells are those that storage has; a node without a vote is new.
+    ///
+    /// # Errors
+    /// When a cell is not understood.
+    pub fn new(
+        config: PairConfig,
+        vote: Option<&[u8]>,
+        epochs: Option<&[u8]>,
+        end: Position,
+    ) -> Result<Self, NotUnderstood> {
+        let voter = match vote {
+            None => Voter::new(config.seat, Incarnation(0), Vote::IGNORANT),
+            Some(bytes) => decode_vote(config.seat, bytes).ok_or(NotUnderstood(VOTE_CELL))?,
+        };
+        let mut epochs = match epochs {
+            None => Epochs::default(),
+            Some(bytes) => Epochs::decode(bytes).ok_or(NotUnderstood(EPOCHS_CELL))?,
+        };
+        epochs.cut(end.offset);
+        Ok(Self {
+            config,
+            run: 0,
+            joins: 0,
+            random: Random::new(0),
+            proposer: Proposer::new(&voter),
+            voter,
+            epochs,
+            duty: Duty::Mute,
+            is_named: false,
+            is_resolved: false,
+            known: None,
+            order: None,
+            contacts: [const { Contact::new() }; 3],
+            deadlines: Deadlines::new(),
+            stream: None,
+            recent: VecDeque::new(),
+            is_rolling_back: false,
+            storage: None,
+            waiting: None,
+            happened: Vec::new(),
+        })
+    }
+
+    /// The first step of the node.
+    pub fn start<M: Paired>(&mut self, now: Now, seed: u64, out: &mut Outbox<'_, M>) {
+        self.random = Random::new(seed).child("pair");
+        self.run = self.random.child("run").next();
+        self.is_named = self.voter.incarnation() != Incarnation(0);
+        if !self.is_named {
+            let incarnation = Incarnation(self.random.child("incarnation").next() | 1);
+            self.voter = Voter::new(self.config.seat, incarnation, self.voter.vote());
+            self.put_vote(out);
+        }
+        // A journal that was written without a pair has no list of its epochs, but one writer for all of it.
+        let end = out.journal().end();
+        if end.offset > Offset::ZERO && self.epochs.is_empty() {
+            self.note_epoch(end.epoch, Offset::ZERO, out);
+        }
+        for contact in &mut self.contacts {
+            contact.start(now.instant);
+        }
+        if !self.voter.is_ignorant() {
+            self.become_unsure(out);
+            self.resolve(now.instant, out);
+        }
+        self.deadlines.set(Reason::Beat, now.instant);
+        self.watch_peer(now.instant);
+    }
+
+    /// The deadline has come.
+    pub fn due<M: Paired>(&mut self, now: Now, out: &mut Outbox<'_, M>) {
+        let mut due = Vec::new();
+        while let Some(reason) = self.deadlines.take_due(now.instant) {
+            due.push(reason);
+        }
+        for reason in due {
+            match reason {
+                Reason::Beat => {
+                    self.deadlines.set(Reason::Beat, now.instant + self.config.timing.heartbeat);
+                    self.beat(now.instant, out);
+                }
+                Reason::Peer => {
+                    self.watch_peer(now.instant);
+                    self.look_at_peer(now.instant, out);
+                }
+                Reason::Round => self.ask_anew(now.instant, out),
+            }
+        }
+    }
+
+    /// Takes what concerns the pair.
+    pub fn take<M: Paired>(&mut self, now: Now, input: PairInput, out: &mut Outbox<'_, M>) {
+        let now = now.instant;
+        match input {
+            PairInput::Up(seat) => {
+                self.contacts[seat as usize].up();
+                self.greet(now, seat, out);
+            }
+            PairInput::Down { seat, refused } => {
+                self.contacts[seat as usize].down(refused);
+                if seat == self.config.seat.peer() {
+                    self.look_at_peer(now, out);
+                }
+            }
+            PairInput::Received(envelope) => self.received(now, envelope, out),
+            PairInput::Read { from, records } => self.read(from, records, out),
+            PairInput::RolledBack => self.rolled_back(out),
+            PairInput::Ordered(order) => self.ordered(now, order, out),
+        }
+    }
+
+    /// To be called at the end of each step: sends what the owner has appended, and does what has become possible.
+    pub fn settle<M: Paired>(&mut self, now: Now, out: &mut Outbox<'_, M>) {
+        if !self.is_named && out.journal().watermarks().durable_puts > 0 {
+            self.is_named = true;
+            self.beat(now.instant, out);
+        }
+        self.lead(now.instant, out);
+        self.pursue_order(now.instant, out);
+    }
+
+    /// What has happened in this step, in order.
+    pub fn happened(&mut self) -> Vec<Happened> {
+        core::mem::take(&mut self.happened)
+    }
+
+    /// When [`Self::due`] is to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Whether the owner may append records now.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        matches!(self.duty, Duty::Active(_)) && self.order.is_none()
+    }
+
+    /// Whether this node is the active one, as far as it knows.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.duty, Duty::Active(_))
+    }
+
+    /// Whether this node wants the epoch record changed.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.proposer.wanted().is_some()
+    }
+
+    /// The record that this node goes by.
+    #[must_use]
+    pub fn known(&self) -> Option<EpochRecord> {
+        self.known
+    }
+
+    /// What this node votes.
+    #[must_use]
+    pub fn voter(&self) -> &Voter {
+        &self.voter
+    }
+
+    /// Its seat and times.
+    #[must_use]
+    pub fn config(&self) -> &PairConfig {
+        &self.config
+    }
+
+    /// Whether a link to that voter is up.
+    #[must_use]
+    pub fn is_linked(&self, seat: Seat) -> bool {
+        self.contacts[seat as usize].is_up()
+    }
+
+    /// The invariants.
+    ///
+    /// # Panics
+    /// When one is broken.
+    pub fn check(&self) {
+        self.deadlines.check();
+        if let (Duty::Active(active), Some(known)) = (&self.duty, self.known) {
+            assert_eq!((known.active, known.epoch), (self.config.seat, active.epoch), "active by another record");
+        }
+        assert!(self.happened.is_empty(), "the owner looks at what has happened in each step");
+    }
+
+    fn received<M: Paired>(&mut self, now: Instant, envelope: Envelope, out: &mut Outbox<'_, M>) {
+        let from = envelope.from;
+        if from == self.config.seat {
+            return;
+        }
+        let is_new = self.contacts[from as usize].heard(now, &envelope);
+        if is_new && from == self.config.seat.peer() {
+            self.peer_is_new(out);
+            self.look_at_peer(now, out);
+        }
+        match envelope.message {
+            Message::Question(question) => self.vote(now, from, envelope.incarnation, question, out),
+            Message::Answer { ballot, answer } => {
+                self.answered(now, from, envelope.incarnation, ballot, answer, out);
+            }
+            Message::Beat { decided, sent, .. } => {
+                if let Some(decided) = decided {
+                    self.learn(now, decided, out);
+                }
+                self.look_at_members(now, out);
+                if from == self.config.seat.peer() {
+                    self.heard_of_stream(sent, out);
+                }
+            }
+            Message::Join { active, join, end, epochs } => {
+                let who = (envelope.incarnation, envelope.run);
+                self.joined(who, active, join, (end, &epochs), out);
+            }
+            Message::Start { session, at } => self.started(session, at, out),
+            Message::Records { session, at, records } => self.adopt(session, at, records, out),
+            Message::Committed { session, before } => self.told_committed(session, before, out),
+            Message::Acknowledged { session, position } => self.acknowledge(session, position, out),
+        }
+    }
+
+    fn beat<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        // A node whose storage hangs is as good as dead: let the others see it so.
+        if self.is_storage_stalled(now) {
+            return;
+        }
+        for seat in self.config.seat.others() {
+            self.greet(now, seat, out);
+        }
+        self.found(now, out);
+        if matches!(self.duty, Duty::Standby(Standby { session: None })) {
+            self.join(out);
+        }
+        self.repeat_committed(out);
+    }
+
+    /// Says that this node lives, and what it knows.
+    fn greet<M: Paired>(&mut self, _now: Instant, seat: Seat, out: &mut Outbox<'_, M>) {
+        let sent = (seat == self.config.seat.peer()).then(|| self.sent()).flatten();
+        let message = Message::Beat { ignorant: self.voter.is_ignorant(), decided: self.voter.decided(), sent };
+        self.hint(seat, message, out);
+    }
+
+    /// When to look next whether the other node is lost.
+    fn watch_peer(&mut self, now: Instant) {
+        let timing = self.config.timing;
+        let lost_at = self.peer().lost_at(timing.silence);
+        // Once it is lost, look again as often as a question takes.
+        let again = now + timing.exchange;
+        self.deadlines.set(Reason::Peer, if lost_at > now { lost_at } else { again });
+    }
+
+    fn peer(&self) -> &Contact {
+        &self.contacts[self.config.seat.peer() as usize]
+    }
+
+    /// It is silent or dead, or has lost its memory and is somebody else now.
+    fn is_peer_lost(&self, now: Instant) -> bool {
+        let seat = self.config.seat.peer();
+        let is_stranger =
+            self.known.zip(self.peer().incarnation()).is_some_and(|(known, who)| known.members.at(seat) != who);
+        is_stranger || self.peer().is_lost(now, self.config.timing.silence)
+    }
+
+    fn hint<M: Paired>(&self, to: Seat, message: Message, out: &mut Outbox<'_, M>) {
+        if self.is_named && self.contacts[to as usize].is_up() {
+            out.hint(M::pair_hint(PairHint::Send(to, self.envelope(message))));
+        }
+    }
+
+    fn envelope(&self, message: Message) -> Envelope {
+        Envelope { from: self.config.seat, incarnation: self.voter.incarnation(), run: self.run, message }
+    }
+
+    pub(super) fn put_vote<M: Paired>(&self, out: &mut Outbox<'_, M>) {
+        put(out, VOTE_CELL, encode_vote(&self.voter));
+    }
+
+    fn note_epoch<M: Paired>(&mut self, epoch: Epoch, first: Offset, out: &mut Outbox<'_, M>) {
+        if self.epochs.note(epoch, first) {
+            put(out, EPOCHS_CELL, self.epochs.encode());
+        }
+    }
+}
+
+/// Puts a cell. There are few puts under way at any time: each question waits for its own, and an answer is not repeated
+/// before the peer asks again.
+pub(crate) fn put<M: Machine>(out: &mut Outbox<'_, M>, cell: &'static str, value: Vec<u8>) {
+    if let Err(full) = out.put(cell, value) {
+        panic!("storage does not follow with votes: {full}");
+    }
+}
+
+/// Bytes of a cell that are not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotUnderstood(pub &'static str);
+
+impl core::fmt::Display for NotUnderstood {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the cell {:?} is not understood: it is damaged, or of a later version", self.0)
+    }
+}
+
+impl core::error::Error for NotUnderstood {}
+
+/// What a voter must not forget, as bytes for [`VOTE_CELL`].
+#[must_use]
+pub fn encode_vote(voter: &Voter) -> Vec<u8> {
+    let mut to = Writer::new();
+    to.word(voter.incarnation().0);
+    voter.vote().write(&mut to);
+    to.0
+}
+
+/// Inverse of [`encode_vote`]. None: not understood.
+#[must_use]
+pub fn decode_vote(seat: Seat, bytes: &[u8]) -> Option<Voter> {
+    let mut from = Reader(bytes);
+    let incarnation = Incarnation(from.word()?);
+    let vote = Vote::read(&mut from)?;
+    from.is_empty().then(|| Voter::new(seat, incarnation, vote))
+}
+
+/// A voter's record that is known to be decided.
+pub type Decided = Accepted;

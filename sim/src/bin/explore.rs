@@ -1,0 +1,32 @@
+//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]]`. Ends with 1 when something
+//! is violated.
+
+use baton_protocol::pair::planted::Bugs;
+use baton_sim::cluster::explorer::{Budget, Small, explore};
+use std::process::ExitCode;
+use std::time::Instant;
+
+#[expect(clippy::print_stdout, reason = "a command")]
+fn main() -> ExitCode {
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let most = numbers.first().copied().unwrap_or(usize::MAX);
+    let mut budget = Budget::SMALL;
+    let fields = [&mut budget.adds, &mut budget.crashes, &mut budget.losses, &mut budget.dues, &mut budget.switches];
+    for (field, number) in fields.into_iter().zip(numbers.iter().skip(1)) {
+        *field = u8::try_from(*number).unwrap_or(u8::MAX);
+    }
+    let began = Instant::now();
+    let explored = explore(Small::coupled(budget, Bugs::NONE), most);
+    if let Some(story) = &explored.counterexample {
+        println!("{story}");
+    }
+    println!("{}", explored.last);
+    println!(
+        "{budget:?}: {} states, {} steps deep, {} in {:.1?}",
+        explored.states,
+        explored.depth,
+        if explored.is_exhausted { "all" } else { "not all" },
+        began.elapsed()
+    );
+    if explored.counterexample.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

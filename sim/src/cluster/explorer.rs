@@ -1,0 +1,442 @@
+//! All runs of a small cluster, breadth first: the first violation that is found is one with the fewest steps.
+//!
+//! The choices are what the world is free to choose: which message arrives next or is lost, when storage syncs, when a deadline
+//! comes, who crashes and how much of what was not synced has reached the disk. The kinds that could go on for ever have a
+//! budget. Links keep the order of messages, as TCP does; what breaks a link loses them.
+//!
+//! Time does not decide here: a deadline comes when the explorer wants it, and then all deadlines of that host have come and
+//! all others have been silent for it. So
+//! what is found not to happen does not happen whatever the clocks do.
+
+use super::audit::{Audit, Violation};
+use super::host::{Host, Left};
+use super::toy::{News, Number};
+use baton_protocol::limit::Limits;
+use baton_protocol::pair::message::{Envelope, Message};
+use baton_protocol::pair::planted::Bugs;
+use baton_protocol::pair::timing::Timing;
+use baton_protocol::pair::{Order, PairConfig, PairInput};
+use baton_protocol::register::{Mode, Seat};
+use baton_protocol::time::{Duration, Instant};
+use std::collections::{HashSet, VecDeque};
+use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash};
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+/// What may happen how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Budget {
+    /// Numbers that clients add.
+    pub adds: u8,
+    /// Processes that are killed.
+    pub crashes: u8,
+    /// Messages that are lost.
+    pub losses: u8,
+    /// Deadlines that come.
+    pub dues: u8,
+    /// Switch-overs that are ordered.
+    pub switches: u8,
+}
+
+impl Budget {
+    /// What is exhausted in each run of the tests.
+    pub const SMALL: Self = Self { adds: 2, crashes: 2, losses: 1, dues: 2, switches: 0 };
+}
+
+/// What the world chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The next message arrives.
+    Arrive(Seat, Seat),
+    /// The next message is lost.
+    Lose(Seat, Seat),
+    /// Storage syncs.
+    Sync(Seat),
+    /// The deadline comes.
+    Due(Seat),
+    /// A client adds the next number.
+    Add(Seat),
+    /// The process is killed; all that was not synced has reached the disk, or nothing.
+    Crash(Seat, bool),
+    /// The process starts.
+    Start(Seat),
+    /// A person orders a switch-over.
+    SwitchOver(Seat),
+}
+
+/// A small cluster. Cloning shares what the next step does not touch.
+#[derive(Clone, Debug)]
+pub struct Small {
+    hosts: [Shared<Host>; 3],
+    /// What is under way, by sender and receiver.
+    wires: [[Shared<VecDeque<Envelope>>; 3]; 3],
+    /// Each host's clock.
+    clocks: [Instant; 3],
+    budget: Budget,
+    added: Number,
+    audit: Shared<Audit>,
+    /// Which process of a sender has sent something to a receiver last.
+    heard: [[u64; 3]; 3],
+}
+
+/// A part of the state which is hashed once for each change rather than once for each step.
+#[derive(Clone, Debug)]
+struct Shared<T> {
+    value: Rc<T>,
+    hash: u64,
+}
+
+impl<T: Clone + Hash> Shared<T> {
+    fn new(value: T) -> Self {
+        Self { hash: hash_of(&value), value: Rc::new(value) }
+    }
+
+    fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(Rc::make_mut(&mut self.value));
+        self.hash = hash_of(&*self.value);
+        result
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A hash that is the same in every run.
+pub(super) fn hash_of(value: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+}
+
+/// So far the clock goes when a deadline comes: beyond all of them.
+const FAR: Duration = Duration::from_secs(100);
+
+impl Small {
+    /// A cluster that has been coupled without any fault.
+    ///
+    /// # Panics
+    /// When it does not couple.
+    #[must_use]
+    pub fn coupled(budget: Budget, bugs: Bugs) -> Self {
+        let mut small = Self::founded(budget, bugs);
+        for _ in 0..20 {
+            small.calm();
+            if small.is_coupled() {
+                return small;
+            }
+            for seat in Seat::ALL {
+                small.apply(Step::Due(seat)).unwrap_or_else(|violation| panic!("{violation}"));
+                small.calm();
+            }
+            small.budget = budget;
+        }
+        panic!("without faults it couples");
+    }
+
+    /// A cluster with empty disks, all started.
+    ///
+    /// # Panics
+    /// When something is violated.
+    #[must_use]
+    pub fn founded(budget: Budget, bugs: Bugs) -> Self {
+        let limits = Limits { records: 16, record_bytes: 1 << 12, promises: 64, promise_bytes: 1 << 16, puts: 32 };
+        let host = |seat| {
+            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, couple_lag: 1, bugs };
+            Shared::new(Host::new(config, limits))
+        };
+        let mut small = Self {
+            hosts: Seat::ALL.map(host),
+            wires: std::array::from_fn(|_| std::array::from_fn(|_| Shared::new(VecDeque::new()))),
+            clocks: [Instant::ZERO + FAR; 3],
+            budget,
+            added: 0,
+            audit: Shared::new(Audit::default()),
+            heard: [[0; 3]; 3],
+        };
+        for seat in Seat::ALL {
+            small.apply(Step::Start(seat)).unwrap_or_else(|violation| panic!("{violation}"));
+        }
+        small
+    }
+
+    fn is_coupled(&self) -> bool {
+        self.hosts[0]
+            .node()
+            .and_then(|node| node.machine().pair().known())
+            .is_some_and(|known| known.mode == Mode::Coupled)
+    }
+
+    /// Lets everything arrive and be synced.
+    fn calm(&mut self) {
+        loop {
+            let steps = self.steps();
+            let quiet = steps.iter().find(|step| matches!(step, Step::Arrive(..) | Step::Sync(_)));
+            let Some(step) = quiet else { return };
+            self.apply(*step).unwrap_or_else(|violation| panic!("{violation}"));
+        }
+    }
+
+    /// What may happen now.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for host in &self.hosts {
+            let seat = host.seat();
+            if !host.is_running() {
+                steps.push(Step::Start(seat));
+                continue;
+            }
+            if host.disk().is_busy() {
+                steps.push(Step::Sync(seat));
+            }
+            for from in seat.others() {
+                if !self.wires[from as usize][seat as usize].is_empty() {
+                    steps.push(Step::Arrive(from, seat));
+                    if self.budget.losses > 0 {
+                        steps.push(Step::Lose(from, seat));
+                    }
+                }
+            }
+            if self.budget.dues > 0 {
+                steps.push(Step::Due(seat));
+            }
+            if self.budget.crashes > 0 {
+                steps.push(Step::Crash(seat, false));
+                if host.disk().is_busy() {
+                    steps.push(Step::Crash(seat, true));
+                }
+            }
+            let is_active = host.node().is_some_and(|node| node.machine().pair().is_active());
+            if is_active && self.budget.adds > 0 {
+                steps.push(Step::Add(seat));
+            }
+            if is_active && self.budget.switches > 0 {
+                steps.push(Step::SwitchOver(seat));
+            }
+        }
+        steps
+    }
+
+    /// Lets it happen.
+    ///
+    /// # Errors
+    /// When something is violated.
+    pub fn apply(&mut self, step: Step) -> Result<(), Violation> {
+        match step {
+            Step::Arrive(from, to) => {
+                if let Some(envelope) = self.wires[from as usize][to as usize].change(VecDeque::pop_front) {
+                    self.input(to, PairInput::Received(envelope))?;
+                }
+            }
+            Step::Lose(from, to) => {
+                self.budget.losses -= 1;
+                self.wires[from as usize][to as usize].change(VecDeque::pop_front);
+            }
+            Step::Sync(seat) => {
+                let count = self.hosts[seat as usize].disk().unsynced();
+                let now = self.clocks[seat as usize];
+                let left = self.hosts[seat as usize].change(|host| host.sync(now, count));
+                self.after(seat, left)?;
+            }
+            Step::Due(seat) => {
+                self.budget.dues = self.budget.dues.saturating_sub(1);
+                self.clocks[seat as usize] = self.clocks[seat as usize] + FAR;
+                let now = self.clocks[seat as usize];
+                let left = self.hosts[seat as usize].change(|host| host.due(now));
+                self.after(seat, left)?;
+            }
+            Step::Add(seat) => {
+                self.budget.adds -= 1;
+                self.added += 1;
+                let (now, number) = (self.clocks[seat as usize], self.added);
+                let left = self.hosts[seat as usize].change(|host| host.add(now, number));
+                self.after(seat, left)?;
+            }
+            Step::Crash(seat, keeps) => {
+                self.budget.crashes -= 1;
+                let kept = if keeps { usize::MAX } else { 0 };
+                self.hosts[seat as usize].change(|host| host.crash(kept));
+                for other in seat.others() {
+                    self.wires[seat as usize][other as usize].change(VecDeque::clear);
+                    self.wires[other as usize][seat as usize].change(VecDeque::clear);
+                }
+                for other in seat.others() {
+                    self.input(other, PairInput::Down { seat, refused: true })?;
+                }
+            }
+            Step::Start(seat) => {
+                let now = self.clocks[seat as usize];
+                let seed = 1 + seat as u64 + 3 * self.hosts[seat as usize].starts;
+                let left = self.hosts[seat as usize].change(|host| host.start(now, seed));
+                self.after(seat, left)?;
+                for other in seat.others() {
+                    if self.hosts[other as usize].is_running() {
+                        self.input(seat, PairInput::Up(other))?;
+                        self.input(other, PairInput::Up(seat))?;
+                    }
+                }
+            }
+            Step::SwitchOver(seat) => {
+                self.budget.switches -= 1;
+                self.input(seat, PairInput::Ordered(Order::SwitchOver))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, seat: Seat, input: PairInput) -> Result<Vec<News>, Violation> {
+        if !self.hosts[seat as usize].is_running() {
+            return Ok(Vec::new());
+        }
+        let now = self.clocks[seat as usize];
+        let left = self.hosts[seat as usize].change(|host| host.take(now, input));
+        self.after(seat, left)
+    }
+
+    fn after(&mut self, seat: Seat, left: Vec<Left>) -> Result<Vec<News>, Violation> {
+        let host = &mut self.hosts[seat as usize];
+        let news = host.change(Host::news);
+        if seat != Seat::Watch {
+            self.audit.change(|audit| audit.look(host, &news, &left))?;
+        }
+        for left in left {
+            let Left::Message(to, envelope) = left else { continue };
+            if !self.hosts[to as usize].is_running() {
+                continue;
+            }
+            if self.says_nothing_new(to, &envelope) {
+                continue;
+            }
+            self.heard[seat as usize][to as usize] = envelope.run;
+            self.wires[seat as usize][to as usize].change(|wire| {
+                // A heartbeat that has not arrived is worth nothing when the next one is under way.
+                if matches!(envelope.message, Message::Beat { .. }) {
+                    wire.retain(|before| !matches!(before.message, Message::Beat { .. }));
+                }
+                wire.push_back(envelope);
+            });
+        }
+        // The watch votes after its sync only; a crash between is as if the question had been lost.
+        if seat == Seat::Watch && self.hosts[2].disk().is_busy() {
+            self.apply(Step::Sync(Seat::Watch))?;
+        }
+        Ok(news)
+    }
+}
+
+impl Small {
+    /// A heartbeat may always be lost, and this one might as well be.
+    fn says_nothing_new(&self, to: Seat, envelope: &Envelope) -> bool {
+        let Message::Beat { decided, sent: None, .. } = &envelope.message else { return false };
+        let knows = self.hosts[to as usize].voter().is_some_and(|voter| voter.decided() == *decided);
+        knows && self.heard[envelope.from as usize][to as usize] == envelope.run
+    }
+
+    fn identity(&self) -> u64 {
+        let wires = self.wires.each_ref().map(|wires| wires.each_ref().map(|wire| wire.hash));
+        let hosts = self.hosts.each_ref().map(|host| host.hash);
+        hash_of(&(hosts, wires, self.audit.hash, self.clocks, self.budget, self.added, self.heard))
+    }
+}
+
+/// What exploring has found.
+#[derive(Debug)]
+pub struct Explored {
+    /// Different states.
+    pub states: usize,
+    /// The longest run without repetition, in steps.
+    pub depth: usize,
+    /// Whether all of them were looked at.
+    pub is_exhausted: bool,
+    /// When not all were looked at: the run that was looked at last, in words.
+    pub last: String,
+    /// The shortest run that violates something, in words.
+    pub counterexample: Option<String>,
+}
+
+/// Looks at all runs from `start` on, at most at so many states.
+#[must_use]
+pub fn explore(start: Small, most: usize) -> Explored {
+    // Hashes of 64 bits: that two of some millions of states have the same is not to be expected.
+    let mut known: HashSet<u64, BuildHasherDefault<DefaultHasher>> = HashSet::default();
+    known.insert(start.identity());
+    // How each state that was visited was reached.
+    let mut origins: Vec<(usize, Step)> = Vec::new();
+    let mut frontier = vec![(usize::MAX, start.clone())];
+    let mut explored = Explored { states: 1, depth: 0, is_exhausted: true, last: String::new(), counterexample: None };
+    while !frontier.is_empty() {
+        let mut next = Vec::new();
+        for (origin, small) in frontier {
+            for step in small.steps() {
+                let mut after = small.clone();
+                let result = catch_unwind(AssertUnwindSafe(|| after.apply(step)));
+                let violation = match result {
+                    Ok(Ok(())) => None,
+                    Ok(Err(violation)) => Some(violation),
+                    Err(panic) => Some(words_of(&*panic)),
+                };
+                if let Some(violation) = violation {
+                    let mut steps = path(&origins, origin);
+                    steps.push(step);
+                    explored.counterexample = Some(tell(start.clone(), &steps, &violation));
+                    explored.is_exhausted = false;
+                    return explored;
+                }
+                if known.insert(after.identity()) {
+                    explored.states += 1;
+                    origins.push((origin, step));
+                    if explored.states >= most {
+                        explored.is_exhausted = false;
+                        explored.last = tell(start.clone(), &path(&origins, origins.len() - 1), "");
+                        return explored;
+                    }
+                    next.push((origins.len() - 1, after));
+                }
+            }
+        }
+        if !next.is_empty() {
+            explored.depth += 1;
+        }
+        frontier = next;
+    }
+    explored
+}
+
+pub(super) fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+}
+
+fn path(origins: &[(usize, Step)], mut at: usize) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while let Some(&(origin, step)) = origins.get(at) {
+        steps.push(step);
+        at = origin;
+    }
+    steps.reverse();
+    steps
+}
+
+/// A run in words.
+#[must_use]
+pub fn tell(mut small: Small, steps: &[Step], violation: &str) -> String {
+    let mut story = String::new();
+    for step in steps {
+        let message = match *step {
+            Step::Arrive(from, to) | Step::Lose(from, to) => {
+                let message = small.wires[from as usize][to as usize].front().map(|envelope| &envelope.message);
+                message.map_or_else(String::new, |message| format!(": {message:?}"))
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(story, "{step:?}{message}");
+        let _ = catch_unwind(AssertUnwindSafe(|| small.apply(*step)));
+    }
+    let _ = write!(story, "{violation}");
+    story
+}

@@ -1,0 +1,14 @@
+//! Clusters of two nodes and a watch, with a toy application, in worlds of faults: the production code of
+//! `baton_protocol::pair`, `register` and `watch`, unchanged.
+//!
+//! - [`toy`]: the application, a list of numbers.
+//! - [`host`]: what runs a node: a disk that loses what was not synced, and the effects of steps.
+//! - [`audit`]: what must never happen, one function for each invariant.
+//! - [`explorer`]: all runs of a small world, breadth first, so that the first counterexample is a shortest one.
+//! - [`swarm`]: worlds with time, drawn from a seed.
+
+pub mod audit;
+pub mod explorer;
+pub mod host;
+pub mod swarm;
+pub mod toy;

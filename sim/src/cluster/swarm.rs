@@ -1,0 +1,902 @@
+//! Worlds of clusters: two nodes, a watch and clients, in simulated time, under faults that are drawn from a seed.
+//!
+//! A seed draws a [`Plan`]: which kinds of faults happen and how often, how slow links and disks are, how tight limits are. In
+//! the first phase faults happen and safety is audited at every step ([`super::audit`]). Then everything is healed, and the
+//! cluster has to be alive again within [`LIVE_AGAIN`]: coupled, and answering. In worlds with a single failure the promised
+//! time of a take-over is asserted and reported.
+
+use super::audit::Audit;
+use super::explorer::hash_of;
+use super::host::{Host, Left};
+use super::toy::{News, Number};
+use crate::choice::Choice;
+use crate::trace::Trace;
+use baton_protocol::limit::Limits;
+use baton_protocol::pair::message::{Envelope, Message};
+use baton_protocol::pair::planted::Bugs;
+use baton_protocol::pair::timing::Timing;
+use baton_protocol::pair::{Mandate, Order, Pair, PairConfig, PairInput};
+use baton_protocol::register::{Members, Mode, Seat, Voter};
+use baton_protocol::time::{Duration, Instant};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+/// Within so long after healing the cluster is coupled and answers.
+pub const LIVE_AGAIN: Duration = Duration::from_secs(30);
+
+/// Length of the phase with faults.
+const FAULTY: Duration = Duration::from_secs(40);
+
+/// A client that gets no answer asks again after this.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a world is like.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// One-way latency of messages, in microseconds.
+    latency: (u64, u64),
+    /// Time of a sync, in microseconds.
+    sync: (u64, u64),
+    /// A message is lost, doubled; of a million.
+    loss: u64,
+    double: u64,
+    /// Mean time between faults of a kind, in milliseconds; zero: never.
+    crash: u64,
+    cut: u64,
+    pause: u64,
+    stall: u64,
+    switch: u64,
+    wipe: u64,
+    /// One failure only, at its time; none of the others then.
+    single: Option<Failure>,
+    clients: u64,
+    limits: Limits,
+}
+
+/// A single failure, for the promised times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// The process of the active dies.
+    ActiveDies,
+    /// The active stands still, or its machine is dead: silence.
+    ActiveIsSilent,
+    /// The active is cut off from both others.
+    ActiveIsCutOff,
+    /// The storage of the active hangs.
+    ActiveStalls,
+    /// The process of the standby dies.
+    StandbyDies,
+    /// The standby stands still.
+    StandbyIsSilent,
+    /// The nodes do not reach each other, but both reach the watch.
+    PeersAreCut,
+    /// The watch dies.
+    WatchDies,
+}
+
+impl Failure {
+    /// All.
+    pub const ALL: [Self; 8] = [
+        Self::ActiveDies,
+        Self::ActiveIsSilent,
+        Self::ActiveIsCutOff,
+        Self::ActiveStalls,
+        Self::StandbyDies,
+        Self::StandbyIsSilent,
+        Self::PeersAreCut,
+        Self::WatchDies,
+    ];
+
+    /// Within which time commits go on. A dead process is noticed at once, since its host says so.
+    #[must_use]
+    pub const fn bound(self) -> Duration {
+        match self {
+            Self::ActiveDies | Self::StandbyDies => Duration::from_secs(2),
+            Self::WatchDies => Duration::from_secs(1),
+            // The storage is given up first, then the node.
+            Self::ActiveStalls => Timing::TAKE_OVER,
+            _ => Timing::TARGET,
+        }
+    }
+}
+
+impl Plan {
+    fn draw(choice: &mut Choice) -> Self {
+        let mut often = |of: u64, least, most| if choice.below(of) == 0 { choice.between(least, most) } else { 0 };
+        let (crash, cut, pause, stall, switch, wipe) = (
+            often(2, 2_000, 20_000),
+            often(2, 1_500, 15_000),
+            often(3, 3_000, 20_000),
+            often(4, 5_000, 30_000),
+            often(3, 4_000, 20_000),
+            often(8, 20_000, 40_000),
+        );
+        let (loss, double) = (often(2, 1_000, 200_000), often(2, 1_000, 100_000));
+        let slow = choice.below(4) == 0;
+        let tight = choice.below(2) == 0;
+        let single = (choice.below(3) == 0).then(|| choice.one_of(&Failure::ALL).copied()).flatten();
+        let mut plan = Self {
+            latency: if slow { (1_000, 200_000) } else { (50, 2_000) },
+            sync: if slow { (1_000, 100_000) } else { (100, 5_000) },
+            loss,
+            double,
+            crash,
+            cut,
+            pause,
+            stall,
+            switch,
+            wipe,
+            single,
+            clients: choice.between(1, 4),
+            limits: if tight {
+                Limits { records: 16, record_bytes: 1 << 12, promises: 64, promise_bytes: 1 << 16, puts: 16 }
+            } else {
+                Limits { records: 256, record_bytes: 1 << 16, promises: 512, promise_bytes: 1 << 20, puts: 32 }
+            },
+        };
+        if plan.single.is_some() {
+            plan = Self {
+                latency: (50, 2_000),
+                sync: (100, 5_000),
+                loss: 0,
+                double: 0,
+                crash: 0,
+                cut: 0,
+                pause: 0,
+                stall: 0,
+                switch: 0,
+                wipe: 0,
+                ..plan
+            };
+        }
+        plan
+    }
+}
+
+/// What a campaign is to have seen at least sometimes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sometimes {
+    /// A standby took over.
+    TookOver,
+    /// An active went on alone.
+    WentOnAlone,
+    /// A node handed over by order.
+    SwitchedOver,
+    /// A node cut off records that were never committed.
+    Cut,
+    /// A node that was active learned that it is not any more.
+    Deposed,
+    /// An active started again and stayed active.
+    Restarted,
+    /// The pair coupled again after a fault.
+    CoupledAgain,
+    /// A voter that lost its memory was taken in.
+    Replaced,
+    /// A client asked again and was not counted twice.
+    AskedAgain,
+    /// Both nodes asked for the record at the same time.
+    BothAsked,
+}
+
+impl Sometimes {
+    /// All.
+    pub const ALL: [Self; 10] = [
+        Self::TookOver,
+        Self::WentOnAlone,
+        Self::SwitchedOver,
+        Self::Cut,
+        Self::Deposed,
+        Self::Restarted,
+        Self::CoupledAgain,
+        Self::Replaced,
+        Self::AskedAgain,
+        Self::BothAsked,
+    ];
+}
+
+/// What a world has shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// Digest of all that happened.
+    pub digest: u64,
+    /// How many random numbers were drawn.
+    pub draws: u64,
+    /// How many steps were made.
+    pub steps: u64,
+    /// How much time has passed in it.
+    pub time: Duration,
+    /// What happened at least once, and how often.
+    pub seen: BTreeMap<Sometimes, u64>,
+    /// After the single failure: how long no client was answered.
+    pub outage: Option<(Failure, Duration)>,
+    /// What is wrong, if anything is.
+    pub violation: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Event {
+    Arrive { from: Seat, to: Seat, link: u64, number: u64 },
+    LinkUp { one: Seat, other: Seat, link: u64 },
+    LinkDown { at: Seat, of: Seat, refused: bool },
+    Synced { seat: Seat, life: u64 },
+    Wake { seat: Seat, life: u64 },
+    Start(Seat),
+    Resume(Seat),
+    Unstall(Seat),
+    Mend(Seat, Seat),
+    Fault(Fault),
+    Ask { client: usize, attempt: u64 },
+    Single,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Fault {
+    Crash,
+    Cut,
+    Pause,
+    Stall,
+    Switch,
+    Wipe,
+}
+
+struct Client {
+    number: Number,
+    /// Whom it believes to be active.
+    at: Seat,
+    attempt: u64,
+}
+
+struct World {
+    choice: Choice,
+    plan: Plan,
+    now: Instant,
+    hosts: [Host; 3],
+    audit: Audit,
+    events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
+    sequence: u64,
+    messages: BTreeMap<u64, Envelope>,
+    /// The link between two hosts, by their order; none while there is none.
+    links: BTreeMap<(Seat, Seat), u64>,
+    cuts: BTreeSet<(Seat, Seat)>,
+    /// When the last message in this direction arrives: links keep the order.
+    busy: BTreeMap<(Seat, Seat), Instant>,
+    paused: BTreeSet<Seat>,
+    stalled: BTreeSet<Seat>,
+    /// What waits for hosts that stand still.
+    backlog: BTreeMap<Seat, Vec<Event>>,
+    /// Hosts whose storage is at work.
+    syncing: BTreeSet<Seat>,
+    clients: Vec<Client>,
+    next_number: Number,
+    answered: BTreeSet<Number>,
+    last_answer: Instant,
+    failed: Option<(Failure, Instant)>,
+    outage: Option<(Failure, Duration)>,
+    healed: bool,
+    seen: BTreeMap<Sometimes, u64>,
+    members: Option<Members>,
+    trace: Trace,
+}
+
+/// Lets the world of a seed happen.
+#[must_use]
+pub fn pass(seed: u64, bugs: Bugs) -> Shown {
+    let mut world = World::new(seed, bugs);
+    let violation = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run())) {
+        Ok(result) => result.err(),
+        Err(panic) => Some(super::explorer::words_of(&*panic)),
+    };
+    Shown {
+        digest: world.trace.digest(),
+        draws: world.choice.draws(),
+        steps: world.trace.steps(),
+        time: world.now.since(Instant::ZERO),
+        seen: world.seen,
+        outage: world.outage,
+        violation,
+    }
+}
+
+/// The run of a seed in words, up to its end.
+#[must_use]
+pub fn tell(seed: u64, bugs: Bugs, steps: std::ops::Range<u64>) -> String {
+    let mut world = World::new(seed, bugs);
+    world.trace = Trace::logging(steps);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
+    let words = match result {
+        Ok(Ok(())) => "nothing is wrong".to_owned(),
+        Ok(Err(violation)) => violation,
+        Err(panic) => super::explorer::words_of(&*panic),
+    };
+    format!("{:?}\n{}\n{words}", world.plan, world.trace.log().join("\n"))
+}
+
+impl World {
+    fn new(seed: u64, bugs: Bugs) -> Self {
+        let root = Choice::of_seed(seed);
+        let plan = Plan::draw(&mut root.child("plan"));
+        let host = |seat| {
+            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, couple_lag: 2, bugs };
+            Host::new(config, plan.limits)
+        };
+        let clients = (0..plan.clients).map(|_| Client { number: 0, at: Seat::First, attempt: 0 }).collect();
+        Self {
+            choice: root.child("world"),
+            now: Instant::ZERO,
+            hosts: Seat::ALL.map(host),
+            audit: Audit::default(),
+            events: BinaryHeap::new(),
+            sequence: 0,
+            messages: BTreeMap::new(),
+            links: BTreeMap::new(),
+            cuts: BTreeSet::new(),
+            busy: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            stalled: BTreeSet::new(),
+            backlog: BTreeMap::new(),
+            syncing: BTreeSet::new(),
+            clients,
+            next_number: 0,
+            answered: BTreeSet::new(),
+            last_answer: Instant::ZERO,
+            failed: None,
+            outage: None,
+            healed: false,
+            seen: BTreeMap::new(),
+            members: None,
+            trace: Trace::new(),
+            plan,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        for seat in Seat::ALL {
+            let after = self.micros(0, 500_000);
+            self.at(after, Event::Start(seat));
+        }
+        for client in 0..self.clients.len() {
+            let after = self.micros(1_000_000, 3_000_000);
+            self.at(after, Event::Ask { client, attempt: 1 });
+        }
+        for fault in [Fault::Crash, Fault::Cut, Fault::Pause, Fault::Stall, Fault::Switch, Fault::Wipe] {
+            self.schedule_fault(fault);
+        }
+        if self.plan.single.is_some() {
+            let after = self.micros(8_000_000, 20_000_000);
+            self.at(after, Event::Single);
+        }
+        self.run_until(Instant::ZERO + FAULTY)?;
+        self.heal();
+        let deadline = self.now + LIVE_AGAIN;
+        let goal = self.audit.committed() + 5;
+        while self.now < deadline {
+            self.run_until(self.now + Duration::from_millis(500))?;
+            if self.is_well(goal) {
+                return Ok(());
+            }
+        }
+        Err(format!("L2: after healing it is not well within {LIVE_AGAIN:?}: {}", self.state()))
+    }
+
+    fn is_well(&self, goal: usize) -> bool {
+        let known: Vec<_> = self.hosts[..2].iter().filter_map(|host| host.node()?.machine().pair().known()).collect();
+        let is_coupled = known.len() == 2 && known[0] == known[1] && known[0].mode == Mode::Coupled;
+        let active = self.hosts[..2].iter().filter(|host| is_active(host)).count();
+        is_coupled && active == 1 && self.audit.committed() >= goal
+    }
+
+    fn state(&self) -> String {
+        let node = |host: &Host| match host.node() {
+            None => "does not run".to_owned(),
+            Some(node) => format!(
+                "active: {}, {}, {:?}",
+                node.machine().pair().is_active(),
+                node.machine().pair().known().map_or_else(|| "knows nothing".to_owned(), |known| known.to_string()),
+                node.journal().watermarks()
+            ),
+        };
+        format!("first {}; second {}; committed {}", node(&self.hosts[0]), node(&self.hosts[1]), self.audit.committed())
+    }
+
+    fn run_until(&mut self, end: Instant) -> Result<(), String> {
+        while let Some(Reverse((at, ..))) = self.events.peek()
+            && *at <= end
+        {
+            let Some(Reverse((at, _, event))) = self.events.pop() else { break };
+            self.now = at;
+            self.happen(event)?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), String> {
+        let now = self.now;
+        self.trace.step(&hash_of(&(now, &event)).to_le_bytes(), || format!("{:.6} {event:?}", seconds(now)));
+        match event {
+            Event::Arrive { from, to, link, number } => {
+                let Some(envelope) = self.messages.remove(&number) else { return Ok(()) };
+                if self.paused.contains(&to) {
+                    // It lies in the buffer of the socket.
+                    self.messages.insert(number, envelope);
+                    return self.later(to, Event::Arrive { from, to, link, number });
+                }
+                if self.links.get(&order(from, to)) != Some(&link) || self.is_cut(from, to) {
+                    return Ok(());
+                }
+                let hash = hash_of(&envelope).to_le_bytes();
+                self.trace.step(&hash, || format!("  {from:?} -> {to:?} {:?}", envelope.message));
+                self.input(to, PairInput::Received(envelope))
+            }
+            Event::LinkUp { one, other, link } => {
+                let (first, second) = order(one, other);
+                let alive = self.hosts[first as usize].is_running() && self.hosts[second as usize].is_running();
+                if !alive
+                    || self.is_cut(first, second)
+                    || self.is_cut(second, first)
+                    || self.links.contains_key(&(first, second))
+                {
+                    return Ok(());
+                }
+                self.links.insert((first, second), link);
+                self.input(first, PairInput::Up(second))?;
+                self.input(second, PairInput::Up(first))
+            }
+            Event::LinkDown { at, of, refused } => {
+                if self.links.contains_key(&order(at, of)) {
+                    return Ok(());
+                }
+                self.input(at, PairInput::Down { seat: of, refused })
+            }
+            Event::Synced { seat, life } => {
+                if self.hosts[seat as usize].starts != life || !self.hosts[seat as usize].is_running() {
+                    return Ok(());
+                }
+                if self.paused.contains(&seat) {
+                    return self.later(seat, Event::Synced { seat, life });
+                }
+                if self.stalled.contains(&seat) {
+                    self.at(Duration::from_millis(50), Event::Synced { seat, life });
+                    return Ok(());
+                }
+                self.syncing.remove(&seat);
+                let count = self.hosts[seat as usize].disk().unsynced();
+                let left = self.hosts[seat as usize].sync(self.now, count);
+                self.after(seat, left)
+            }
+            Event::Wake { seat, life } => {
+                let host = &self.hosts[seat as usize];
+                if host.starts != life || !host.is_running() || self.paused.contains(&seat) {
+                    return Ok(());
+                }
+                if host.deadline().is_none_or(|deadline| deadline > self.now) {
+                    return Ok(());
+                }
+                let left = self.hosts[seat as usize].due(self.now);
+                self.after(seat, left)
+            }
+            Event::Start(seat) => self.start(seat),
+            Event::Resume(seat) => {
+                self.resume(seat);
+                Ok(())
+            }
+            Event::Unstall(seat) => {
+                self.stalled.remove(&seat);
+                Ok(())
+            }
+            Event::Mend(one, other) => {
+                self.cuts.remove(&(one, other));
+                self.link(one, other);
+                Ok(())
+            }
+            Event::Fault(fault) => self.fault(fault),
+            Event::Ask { client, attempt } => self.ask(client, attempt),
+            Event::Single => self.fail(),
+        }
+    }
+
+    fn start(&mut self, seat: Seat) -> Result<(), String> {
+        if self.hosts[seat as usize].is_running() {
+            return Ok(());
+        }
+        let seed = self.choice.bits();
+        let left = self.hosts[seat as usize].start(self.now, seed);
+        self.after(seat, left)?;
+        for other in seat.others() {
+            self.link(seat, other);
+        }
+        Ok(())
+    }
+
+    /// Both dial each other all the time; sooner or later there is a link.
+    fn link(&mut self, one: Seat, other: Seat) {
+        let after = self.micros(self.plan.latency.0, self.plan.latency.1 * 2);
+        let link = self.choice.bits();
+        self.at(after, Event::LinkUp { one, other, link });
+    }
+
+    fn crash(&mut self, seat: Seat) {
+        if !self.hosts[seat as usize].is_running() {
+            return;
+        }
+        let unsynced = self.hosts[seat as usize].disk().unsynced() as u64;
+        let kept = usize::try_from(self.choice.between(0, unsynced)).unwrap_or(0);
+        self.hosts[seat as usize].crash(kept);
+        self.syncing.remove(&seat);
+        self.paused.remove(&seat);
+        self.backlog.remove(&seat);
+        for other in seat.others() {
+            self.unlink(seat, other, true);
+        }
+        // The clients' connections break.
+        for client in 0..self.clients.len() {
+            if self.clients[client].at == seat && self.clients[client].number != 0 {
+                let attempt = self.clients[client].attempt + 1;
+                self.at(Duration::from_millis(20), Event::Ask { client, attempt });
+            }
+        }
+    }
+
+    fn unlink(&mut self, seat: Seat, other: Seat, dead: bool) {
+        if self.links.remove(&order(seat, other)).is_none() {
+            return;
+        }
+        for (at, of) in [(seat, other), (other, seat)] {
+            // A cut is noticed late or never; a death at once, when the host can say so.
+            let is_cut = self.is_cut(of, at);
+            let after = if is_cut {
+                self.micros(500_000, 8_000_000)
+            } else {
+                self.micros(self.plan.latency.0, self.plan.latency.1)
+            };
+            self.at(after, Event::LinkDown { at, of, refused: dead && !is_cut && of == seat });
+        }
+    }
+
+    fn cut(&mut self, one: Seat, other: Seat, both: bool, millis: u64) {
+        self.cuts.insert((one, other));
+        self.at(Duration::from_millis(millis), Event::Mend(one, other));
+        if both {
+            self.cuts.insert((other, one));
+            self.at(Duration::from_millis(millis), Event::Mend(other, one));
+        }
+        self.unlink(one, other, false);
+    }
+
+    fn is_cut(&self, from: Seat, to: Seat) -> bool {
+        self.cuts.contains(&(from, to))
+    }
+
+    fn fault(&mut self, fault: Fault) -> Result<(), String> {
+        if self.healed {
+            return Ok(());
+        }
+        self.schedule_fault(fault);
+        let seat = Seat::ALL[usize::try_from(self.choice.below(3)).unwrap_or(0)];
+        let other = seat.others()[usize::try_from(self.choice.below(2)).unwrap_or(0)];
+        match fault {
+            Fault::Crash => {
+                self.crash(seat);
+                let after = self.micros(10_000, 12_000_000);
+                self.at(after, Event::Start(seat));
+                // Power loss of all.
+                if self.choice.below(10) == 0 {
+                    for other in seat.others() {
+                        self.crash(other);
+                        let after = self.micros(10_000, 5_000_000);
+                        self.at(after, Event::Start(other));
+                    }
+                }
+            }
+            Fault::Cut => {
+                let (both, millis) = (self.choice.below(3) > 0, self.choice.between(10, 12_000));
+                self.cut(seat, other, both, millis);
+                if self.choice.below(3) == 0 {
+                    let third = seat.others().into_iter().find(|&third| third != other).unwrap_or(other);
+                    self.cut(seat, third, both, millis);
+                }
+            }
+            Fault::Pause => {
+                if self.hosts[seat as usize].is_running() {
+                    self.paused.insert(seat);
+                    let after = self.micros(10_000, 15_000_000);
+                    self.at(after, Event::Resume(seat));
+                }
+            }
+            Fault::Stall => {
+                self.stalled.insert(seat);
+                let after = self.micros(10_000, 10_000_000);
+                self.at(after, Event::Unstall(seat));
+            }
+            Fault::Switch => {
+                if let Some(active) = self.active()
+                    && !self.paused.contains(&active)
+                {
+                    return self.input(active, PairInput::Ordered(Order::SwitchOver));
+                }
+            }
+            Fault::Wipe => self.wipe(),
+        }
+        Ok(())
+    }
+
+    /// One voter loses its disk, when the two others are well and know of each other.
+    fn wipe(&mut self) {
+        let voters = self.hosts.iter().filter_map(Host::voter).filter(|voter| !voter.is_ignorant());
+        let known: Vec<_> = voters.filter_map(Voter::decided).collect();
+        let is_well = known.len() == 3 && known.iter().all(|decided| decided.record == known[0].record);
+        let active = known.first().map(|decided| decided.record.active);
+        if !is_well || self.links.len() < 3 || !self.cuts.is_empty() {
+            return;
+        }
+        // The active has what nobody else has, when it is alone.
+        let seat = if self.choice.below(2) == 0 { Seat::Watch } else { active.map_or(Seat::Watch, Seat::peer) };
+        self.crash(seat);
+        self.hosts[seat as usize].wipe();
+        self.audit.wiped(seat);
+        let after = self.micros(10_000, 1_000_000);
+        self.at(after, Event::Start(seat));
+    }
+
+    fn active(&self) -> Option<Seat> {
+        self.hosts[..2].iter().find(|host| is_active(host)).map(Host::seat)
+    }
+
+    /// The single failure, once the cluster is well.
+    fn fail(&mut self) -> Result<(), String> {
+        let Some(failure) = self.plan.single else { return Ok(()) };
+        let (true, Some(active)) = (self.is_well(1), self.active()) else {
+            self.at(Duration::from_millis(100), Event::Single);
+            return Ok(());
+        };
+        let standby = active.peer();
+        self.failed = Some((failure, self.now));
+        let long = Duration::from_secs(60);
+        match failure {
+            Failure::ActiveDies => self.crash(active),
+            Failure::StandbyDies => self.crash(standby),
+            Failure::WatchDies => self.crash(Seat::Watch),
+            Failure::ActiveIsSilent => {
+                self.paused.insert(active);
+                self.at(long, Event::Resume(active));
+            }
+            Failure::StandbyIsSilent => {
+                self.paused.insert(standby);
+                self.at(long, Event::Resume(standby));
+            }
+            Failure::ActiveStalls => {
+                self.stalled.insert(active);
+                self.at(long, Event::Unstall(active));
+            }
+            Failure::ActiveIsCutOff => {
+                self.cut(active, standby, true, 60_000);
+                self.cut(active, Seat::Watch, true, 60_000);
+            }
+            Failure::PeersAreCut => self.cut(active, standby, true, 60_000),
+        }
+        // The clients do not know.
+        Ok(())
+    }
+
+    fn heal(&mut self) {
+        self.healed = true;
+        self.plan.loss = 0;
+        self.plan.double = 0;
+        self.cuts.clear();
+        self.stalled.clear();
+        for seat in Seat::ALL {
+            self.at(Duration::ZERO, Event::Start(seat));
+            self.resume(seat);
+        }
+        for (one, other) in [(Seat::First, Seat::Second), (Seat::First, Seat::Watch), (Seat::Second, Seat::Watch)] {
+            self.link(one, other);
+        }
+    }
+
+    fn ask(&mut self, client: usize, attempt: u64) -> Result<(), String> {
+        let state = &mut self.clients[client];
+        if attempt <= state.attempt {
+            return Ok(());
+        }
+        if state.number == 0 {
+            self.next_number += 1;
+            state.number = self.next_number;
+        } else {
+            *self.seen.entry(Sometimes::AskedAgain).or_default() += 1;
+            state.at = state.at.peer();
+        }
+        state.attempt = attempt;
+        let (seat, number) = (state.at, state.number);
+        self.at(PATIENCE, Event::Ask { client, attempt: attempt + 1 });
+        if !self.hosts[seat as usize].is_running() {
+            // The connection is refused.
+            self.at(Duration::from_millis(50), Event::Ask { client, attempt: attempt + 1 });
+            return Ok(());
+        }
+        if self.paused.contains(&seat) {
+            return Ok(());
+        }
+        let left = self.hosts[seat as usize].add(self.now, number);
+        self.after(seat, left)
+    }
+
+    /// A client has its answer, and asks for the next number.
+    fn answered(&mut self, number: Number) -> Result<(), String> {
+        if let Some((failure, at)) = self.failed {
+            // What was under way when it failed does not count.
+            if self.now > at + Duration::from_millis(20) {
+                let outage = self.now.since(at);
+                self.outage = Some((failure, outage));
+                self.failed = None;
+                if outage > failure.bound() {
+                    return Err(format!(
+                        "L1: {failure:?} stopped the cluster for {outage:?}, at most {:?}",
+                        failure.bound()
+                    ));
+                }
+            }
+        }
+        self.answered.insert(number);
+        self.last_answer = self.now;
+        if let Some(client) = self.clients.iter().position(|client| client.number == number) {
+            self.clients[client].number = 0;
+            let attempt = self.clients[client].attempt + 1;
+            let after = self.micros(1_000, 400_000);
+            self.at(after, Event::Ask { client, attempt });
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, number: Number) {
+        if let Some(client) = self.clients.iter().position(|client| client.number == number) {
+            let attempt = self.clients[client].attempt + 1;
+            let after = self.micros(20_000, 200_000);
+            self.at(after, Event::Ask { client, attempt });
+        }
+    }
+
+    fn input(&mut self, seat: Seat, input: PairInput) -> Result<(), String> {
+        if !self.hosts[seat as usize].is_running() {
+            return Ok(());
+        }
+        let left = self.hosts[seat as usize].take(self.now, input);
+        self.after(seat, left)
+    }
+
+    fn after(&mut self, seat: Seat, left: Vec<Left>) -> Result<(), String> {
+        let host = &mut self.hosts[seat as usize];
+        let news = host.news();
+        if seat != Seat::Watch {
+            self.audit.look(host, &news, &left)?;
+        }
+        self.observe(seat, &news);
+        for left in left {
+            match left {
+                Left::Message(to, envelope) => self.send(seat, to, envelope),
+                Left::Added(number) => self.answered(number)?,
+                Left::Refused(number) => self.refused(number),
+            }
+        }
+        self.wake(seat);
+        if self.hosts[seat as usize].disk().is_busy() && self.syncing.insert(seat) {
+            let life = self.hosts[seat as usize].starts;
+            let after = self.micros(self.plan.sync.0, self.plan.sync.1);
+            self.at(after, Event::Synced { seat, life });
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, seat: Seat, news: &[News]) {
+        for news in news {
+            self.trace.step(&hash_of(news).to_le_bytes(), || format!("  {seat:?}: {news:?}"));
+            let pair = self.hosts[seat as usize].node().map(|node| node.machine().pair());
+            let known = pair.and_then(Pair::known);
+            let mode = known.map(|known| known.mode);
+            if let Some(known) = known
+                && self.members.replace(known.members).is_some_and(|before| before != known.members)
+            {
+                *self.seen.entry(Sometimes::Replaced).or_default() += 1;
+            }
+            let seen = match news {
+                News::Activated(_, Mandate::TookOver) => Sometimes::TookOver,
+                News::Activated(_, Mandate::SwitchedOver) => Sometimes::SwitchedOver,
+                News::Activated(_, Mandate::Restarted) => Sometimes::Restarted,
+                News::EpochBegan(_) if mode == Some(Mode::Alone) => Sometimes::WentOnAlone,
+                News::EpochBegan(_) if self.audit.activations() > 3 => Sometimes::CoupledAgain,
+                News::Cut(_) => Sometimes::Cut,
+                News::Deposed => Sometimes::Deposed,
+                _ => continue,
+            };
+            *self.seen.entry(seen).or_default() += 1;
+        }
+    }
+
+    fn send(&mut self, from: Seat, to: Seat, envelope: Envelope) {
+        if let Message::Question(_) = envelope.message {
+            let other = self.hosts[from.others()[0] as usize].node();
+            let both = from != Seat::Watch && other.is_some_and(|node| node.machine().pair().is_asking());
+            if both {
+                *self.seen.entry(Sometimes::BothAsked).or_default() += 1;
+            }
+        }
+        let Some(&link) = self.links.get(&order(from, to)) else { return };
+        if self.choice.one_in_a_million(self.plan.loss) {
+            return;
+        }
+        let copies = if self.choice.one_in_a_million(self.plan.double) { 2 } else { 1 };
+        for _ in 0..copies {
+            let after = self.micros(self.plan.latency.0, self.plan.latency.1);
+            let mut at = self.now + after;
+            // Without losses the link is a stream, and keeps the order.
+            if self.plan.loss == 0 && self.plan.double == 0 {
+                let last = self.busy.entry((from, to)).or_insert(at);
+                at = at.max(*last);
+                *last = at;
+            }
+            self.sequence += 1;
+            let number = self.sequence;
+            self.messages.insert(number, envelope.clone());
+            self.events.push(Reverse((at, number, Event::Arrive { from, to, link, number })));
+        }
+    }
+
+    fn wake(&mut self, seat: Seat) {
+        let host = &self.hosts[seat as usize];
+        if let Some(deadline) = host.deadline() {
+            let life = host.starts;
+            self.sequence += 1;
+            let at = deadline.max(self.now);
+            self.events.push(Reverse((at, self.sequence, Event::Wake { seat, life })));
+        }
+    }
+
+    fn at(&mut self, after: Duration, event: Event) {
+        self.sequence += 1;
+        self.events.push(Reverse((self.now + after, self.sequence, event)));
+    }
+
+    /// Whoever stands still gets it when it goes on.
+    fn later(&mut self, seat: Seat, event: Event) -> Result<(), String> {
+        self.backlog.entry(seat).or_default().push(event);
+        Ok(())
+    }
+
+    fn resume(&mut self, seat: Seat) {
+        self.paused.remove(&seat);
+        for event in self.backlog.remove(&seat).unwrap_or_default() {
+            self.at(Duration::ZERO, event);
+        }
+        self.wake(seat);
+    }
+
+    fn schedule_fault(&mut self, fault: Fault) {
+        let mean = match fault {
+            Fault::Crash => self.plan.crash,
+            Fault::Cut => self.plan.cut,
+            Fault::Pause => self.plan.pause,
+            Fault::Stall => self.plan.stall,
+            Fault::Switch => self.plan.switch,
+            Fault::Wipe => self.plan.wipe,
+        };
+        if mean > 0 {
+            let after = self.micros(1_000, mean * 2_000);
+            self.at(after, Event::Fault(fault));
+        }
+    }
+
+    fn micros(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_micros(self.choice.between(least, most))
+    }
+}
+
+fn seconds(at: Instant) -> f64 {
+    at.since(Instant::ZERO).as_secs_f64()
+}
+
+fn is_active(host: &Host) -> bool {
+    host.node().is_some_and(|node| node.machine().pair().is_active())
+}
+
+fn order(one: Seat, other: Seat) -> (Seat, Seat) {
+    if one < other { (one, other) } else { (other, one) }
+}

@@ -1,0 +1,54 @@
+//! Clusters of toys: no world breaks an invariant, every planted fault is found, and a seed always makes the same world.
+
+use baton_protocol::pair::planted::{Bug, Bugs};
+use baton_sim::cluster::explorer::{Budget, Small, explore};
+use baton_sim::cluster::swarm::{Sometimes, pass};
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// A short campaign; the long one is a command of its own.
+#[test]
+fn no_world_breaks_an_invariant() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..400 {
+        let shown = pass(seed, Bugs::NONE);
+        assert_eq!(shown.violation, None, "seed {seed}");
+        seen.extend(shown.seen.into_keys());
+    }
+    let missing: Vec<Sometimes> = Sometimes::ALL.into_iter().filter(|what| !seen.contains(what)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
+}
+
+#[test]
+fn worlds_find_every_planted_fault() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let missed: Vec<Bug> = Bug::ALL
+        .into_iter()
+        .filter(|&bug| (0..4_000).all(|seed| pass(seed, Bugs::plant(bug)).violation.is_none()))
+        .collect();
+    std::panic::set_hook(previous);
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+#[test]
+fn a_seed_makes_the_same_world_again() {
+    for seed in [1, 42, 8_725] {
+        let (one, two) = (pass(seed, Bugs::NONE), pass(seed, Bugs::NONE));
+        assert_eq!((one.digest, one.draws, one.steps), (two.digest, two.draws, two.steps));
+        assert_ne!(one.digest, pass(seed + 1, Bugs::NONE).digest);
+        // In another process too.
+        let output = Command::new(env!("CARGO_BIN_EXE_swarm")).args([&seed.to_string(), "--digest"]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.trim(), format!("{seed} {:016x} {} {}", one.digest, one.draws, one.steps));
+    }
+}
+
+/// All runs of a small cluster.
+#[test]
+fn the_explorer_exhausts_a_small_cluster() {
+    let budget = Budget { adds: 1, crashes: 0, losses: 1, dues: 1, switches: 0 };
+    let explored = explore(Small::coupled(budget, Bugs::NONE), 3_000_000);
+    assert_eq!(explored.counterexample, None);
+    assert!(explored.is_exhausted, "{} states", explored.states);
+}
