@@ -1,8 +1,8 @@
-//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]]`. Ends with 1 when something
+//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]] [--fine]`. Ends with 1 when something
 //! is violated.
 
 use baton_protocol::pair::planted::Bugs;
-use baton_sim::cluster::explorer::{Budget, Small, explore};
+use baton_sim::cluster::explorer::{Budget, Grain, Small, explore};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -15,14 +15,15 @@ fn main() -> ExitCode {
     for (field, number) in fields.into_iter().zip(numbers.iter().skip(1)) {
         *field = u8::try_from(*number).unwrap_or(u8::MAX);
     }
+    let grain = if std::env::args().any(|word| word == "--fine") { Grain::Message } else { Grain::Host };
     let began = Instant::now();
-    let explored = explore(Small::coupled(budget, Bugs::NONE), most);
+    let explored = explore(Small::coupled(grain, budget, Bugs::NONE), most);
     if let Some(story) = &explored.counterexample {
         println!("{story}");
     }
     println!("{}", explored.last);
     println!(
-        "{budget:?}: {} states, {} steps deep, {} in {:.1?}",
+        "{grain:?} {budget:?}: {} states, {} steps deep, {} in {:.1?}",
         explored.states,
         explored.depth,
         if explored.is_exhausted { "all" } else { "not all" },

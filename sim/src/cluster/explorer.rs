@@ -4,6 +4,10 @@
 //! comes, who crashes and how much of what was not synced has reached the disk. The kinds that could go on for ever have a
 //! budget. Links keep the order of messages, as TCP does; what breaks a link loses them.
 //!
+//! With [`Grain::Message`] each arrival and each sync is a choice of its own. With [`Grain::Host`] it is a choice which host goes
+//! on next; it takes all that has arrived, and syncs or is killed before. That leaves far fewer runs, so that more faults can be
+//! exhausted.
+//!
 //! Time does not decide here: a deadline comes when the explorer wants it, and then all deadlines of that host have come and
 //! all others have been silent for it. So
 //! what is found not to happen does not happen whatever the clocks do.
@@ -45,6 +49,15 @@ impl Budget {
     pub const SMALL: Self = Self { adds: 2, crashes: 2, losses: 1, dues: 2, switches: 0 };
 }
 
+/// How finely runs differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grain {
+    /// In the order of arrivals and syncs.
+    Message,
+    /// In the order of hosts that go on.
+    Host,
+}
+
 /// What the world chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -54,6 +67,16 @@ pub enum Step {
     Lose(Seat, Seat),
     /// Storage syncs.
     Sync(Seat),
+    /// The host takes all that is under way to it, and syncs.
+    Run(Seat),
+    /// The same, but it is killed before it syncs; all of it has reached the disk, or nothing.
+    RunAndCrash(Seat, bool),
+    /// All that is under way is lost.
+    Break(Seat, Seat),
+    /// From now on nothing passes between a node and the watch.
+    CutOff(Seat),
+    /// It passes again.
+    Mend(Seat),
     /// The deadline comes.
     Due(Seat),
     /// A client adds the next number.
@@ -74,6 +97,9 @@ pub struct Small {
     wires: [[Shared<VecDeque<Envelope>>; 3]; 3],
     /// Each host's clock.
     clocks: [Instant; 3],
+    grain: Grain,
+    /// Which node is cut off from the watch.
+    cut_off: [bool; 2],
     budget: Budget,
     added: Number,
     audit: Shared<Audit>,
@@ -122,11 +148,12 @@ impl Small {
     /// # Panics
     /// When it does not couple.
     #[must_use]
-    pub fn coupled(budget: Budget, bugs: Bugs) -> Self {
+    pub fn coupled(grain: Grain, budget: Budget, bugs: Bugs) -> Self {
         let mut small = Self::founded(budget, bugs);
         for _ in 0..20 {
             small.calm();
             if small.is_coupled() {
+                small.grain = grain;
                 return small;
             }
             for seat in Seat::ALL {
@@ -153,6 +180,8 @@ impl Small {
             hosts: Seat::ALL.map(host),
             wires: std::array::from_fn(|_| std::array::from_fn(|_| Shared::new(VecDeque::new()))),
             clocks: [Instant::ZERO + FAR; 3],
+            grain: Grain::Message,
+            cut_off: [false; 2],
             budget,
             added: 0,
             audit: Shared::new(Audit::default()),
@@ -191,6 +220,10 @@ impl Small {
                 steps.push(Step::Start(seat));
                 continue;
             }
+            if self.grain == Grain::Host {
+                self.coarse_steps(seat, &mut steps);
+                continue;
+            }
             if host.disk().is_busy() {
                 steps.push(Step::Sync(seat));
             }
@@ -211,15 +244,51 @@ impl Small {
                     steps.push(Step::Crash(seat, true));
                 }
             }
-            let is_active = host.node().is_some_and(|node| node.machine().pair().is_active());
-            if is_active && self.budget.adds > 0 {
-                steps.push(Step::Add(seat));
-            }
-            if is_active && self.budget.switches > 0 {
-                steps.push(Step::SwitchOver(seat));
-            }
+            self.orders(seat, &mut steps);
         }
         steps
+    }
+
+    fn coarse_steps(&self, seat: Seat, steps: &mut Vec<Step>) {
+        let arriving = seat.others().into_iter().filter(|&from| !self.wires[from as usize][seat as usize].is_empty());
+        let is_busy = self.hosts[seat as usize].disk().is_busy();
+        if seat == Seat::Watch {
+            if self.budget.crashes > 0 {
+                steps.push(Step::Crash(seat, false));
+            }
+            return;
+        }
+        if self.cut_off[seat as usize] {
+            steps.push(Step::Mend(seat));
+        } else if self.budget.losses > 0 {
+            steps.push(Step::CutOff(seat));
+        }
+        if arriving.clone().next().is_some() || is_busy {
+            steps.push(Step::Run(seat));
+        }
+        if self.budget.crashes > 0 {
+            steps.push(Step::RunAndCrash(seat, false));
+            if arriving.clone().next().is_some() || is_busy {
+                steps.push(Step::RunAndCrash(seat, true));
+            }
+        }
+        if self.budget.losses > 0 {
+            steps.extend(arriving.map(|from| Step::Break(from, seat)));
+        }
+        if self.budget.dues > 0 {
+            steps.push(Step::Due(seat));
+        }
+        self.orders(seat, steps);
+    }
+
+    fn orders(&self, seat: Seat, steps: &mut Vec<Step>) {
+        let is_active = self.hosts[seat as usize].node().is_some_and(|node| node.machine().pair().is_active());
+        if is_active && self.budget.adds > 0 {
+            steps.push(Step::Add(seat));
+        }
+        if is_active && self.budget.switches > 0 {
+            steps.push(Step::SwitchOver(seat));
+        }
     }
 
     /// Lets it happen.
@@ -257,6 +326,26 @@ impl Small {
                 let left = self.hosts[seat as usize].change(|host| host.add(now, number));
                 self.after(seat, left)?;
             }
+            Step::Break(from, to) => {
+                self.budget.losses -= 1;
+                self.wires[from as usize][to as usize].change(VecDeque::clear);
+            }
+            Step::CutOff(seat) => {
+                self.budget.losses -= 1;
+                self.cut_off[seat as usize] = true;
+                self.wires[2][seat as usize].change(VecDeque::clear);
+            }
+            Step::Mend(seat) => self.cut_off[seat as usize] = false,
+            Step::Run(seat) => {
+                self.take_all(seat)?;
+                while self.hosts[seat as usize].disk().is_busy() {
+                    self.apply(Step::Sync(seat))?;
+                }
+            }
+            Step::RunAndCrash(seat, keeps) => {
+                self.take_all(seat)?;
+                self.apply(Step::Crash(seat, keeps))?;
+            }
             Step::Crash(seat, keeps) => {
                 self.budget.crashes -= 1;
                 let kept = if keeps { usize::MAX } else { 0 };
@@ -289,6 +378,15 @@ impl Small {
         Ok(())
     }
 
+    fn take_all(&mut self, seat: Seat) -> Result<(), Violation> {
+        for from in seat.others() {
+            while !self.wires[from as usize][seat as usize].is_empty() {
+                self.apply(Step::Arrive(from, seat))?;
+            }
+        }
+        Ok(())
+    }
+
     fn input(&mut self, seat: Seat, input: PairInput) -> Result<Vec<News>, Violation> {
         if !self.hosts[seat as usize].is_running() {
             return Ok(Vec::new());
@@ -309,7 +407,9 @@ impl Small {
             if !self.hosts[to as usize].is_running() {
                 continue;
             }
-            if self.says_nothing_new(to, &envelope) {
+            let node = if to == Seat::Watch { seat } else { to };
+            let is_cut_off = (to == Seat::Watch || seat == Seat::Watch) && self.cut_off[node as usize];
+            if is_cut_off || self.says_nothing_new(to, &envelope) {
                 continue;
             }
             self.heard[seat as usize][to as usize] = envelope.run;
@@ -324,6 +424,9 @@ impl Small {
         // The watch votes after its sync only; a crash between is as if the question had been lost.
         if seat == Seat::Watch && self.hosts[2].disk().is_busy() {
             self.apply(Step::Sync(Seat::Watch))?;
+        }
+        if seat != Seat::Watch && self.grain == Grain::Host && self.hosts[2].is_running() {
+            self.take_all(Seat::Watch)?;
         }
         Ok(news)
     }
@@ -340,7 +443,17 @@ impl Small {
     fn identity(&self) -> u64 {
         let wires = self.wires.each_ref().map(|wires| wires.each_ref().map(|wire| wire.hash));
         let hosts = self.hosts.each_ref().map(|host| host.hash);
-        hash_of(&(hosts, wires, self.audit.hash, self.clocks, self.budget, self.added, self.heard))
+        hash_of(&(
+            hosts,
+            wires,
+            self.audit.hash,
+            self.clocks,
+            self.grain,
+            self.cut_off,
+            self.budget,
+            self.added,
+            self.heard,
+        ))
     }
 }
 
@@ -428,7 +541,7 @@ pub fn tell(mut small: Small, steps: &[Step], violation: &str) -> String {
     let mut story = String::new();
     for step in steps {
         let message = match *step {
-            Step::Arrive(from, to) | Step::Lose(from, to) => {
+            Step::Arrive(from, to) | Step::Lose(from, to) | Step::Break(from, to) => {
                 let message = small.wires[from as usize][to as usize].front().map(|envelope| &envelope.message);
                 message.map_or_else(String::new, |message| format!(": {message:?}"))
             }

@@ -626,7 +626,9 @@ impl World {
         let known: Vec<_> = voters.filter_map(Voter::decided).collect();
         let is_well = known.len() == 3 && known.iter().all(|decided| decided.record == known[0].record);
         let active = known.first().map(|decided| decided.record.active);
-        if !is_well || self.links.len() < 3 || !self.cuts.is_empty() {
+        // Who is about to become active must not be lost together with who was.
+        let is_asking = self.hosts[..2].iter().filter_map(Host::node).any(|node| node.machine().pair().is_asking());
+        if !is_well || is_asking || self.links.len() < 3 || !self.cuts.is_empty() {
             return;
         }
         // The active has what nobody else has, when it is alone.

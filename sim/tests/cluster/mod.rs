@@ -1,7 +1,7 @@
 //! Clusters of toys: no world breaks an invariant, every planted fault is found, and a seed always makes the same world.
 
 use baton_protocol::pair::planted::{Bug, Bugs};
-use baton_sim::cluster::explorer::{Budget, Small, explore};
+use baton_sim::cluster::explorer::{Budget, Grain, Small, explore};
 use baton_sim::cluster::swarm::{Sometimes, pass};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -48,7 +48,7 @@ fn a_seed_makes_the_same_world_again() {
 #[test]
 fn the_explorer_exhausts_a_small_cluster() {
     let budget = Budget { adds: 1, crashes: 0, losses: 1, dues: 1, switches: 0 };
-    let explored = explore(Small::coupled(budget, Bugs::NONE), 3_000_000);
+    let explored = explore(Small::coupled(Grain::Host, budget, Bugs::NONE), 3_000_000);
     assert_eq!(explored.counterexample, None);
     assert!(explored.is_exhausted, "{} states", explored.states);
 }

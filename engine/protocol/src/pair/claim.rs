@@ -406,7 +406,7 @@ impl Pair {
     /// Takes a voter in that has lost its memory or was replaced.
     pub(super) fn look_at_members<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         let (Duty::Active(_), Some(known)) = (&self.duty, self.known) else { return };
-        if self.proposer.wanted().is_some() || self.proposer.is_unresolved() || self.order.is_some() {
+        if self.is_asking() || self.order.is_some() {
             return;
         }
         for seat in self.config.seat.others() {
@@ -474,7 +474,7 @@ impl Pair {
     pub(super) fn pursue_order<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         let Some(order @ (Order::SwitchOver | Order::Stop)) = self.order else { return };
         let (Duty::Active(_), Some(known)) = (self.duty, self.known) else { return };
-        if self.proposer.wanted().is_some() || self.proposer.is_unresolved() {
+        if self.is_asking() {
             return;
         }
         let marks = out.journal().watermarks();

@@ -253,7 +253,7 @@ impl Pair {
             return self.stop_coupling(active, out);
         };
         let does_wait = !self.config.bugs.has(Bug::CommitUnacknowledged);
-        let is_asking = self.proposer.wanted().is_some() || self.proposer.is_unresolved();
+        let is_asking = self.is_asking();
         let end = out.journal().end().offset;
         if is_asking || (!active.is_coupling && end.0 - acked.0 > self.config.couple_lag) {
             return;
@@ -284,7 +284,7 @@ impl Pair {
     /// Goes on alone when the standby is lost.
     fn uncouple<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         let Duty::Active(active) = self.duty else { return };
-        let is_asking = self.proposer.wanted().is_some() || self.proposer.is_unresolved();
+        let is_asking = self.is_asking();
         if active.mode != Mode::Coupled || is_asking || !self.is_standby_lost(now, out) {
             return;
         }

@@ -403,10 +403,10 @@ impl Pair {
         matches!(self.duty, Duty::Active(_))
     }
 
-    /// Whether this node wants the epoch record changed.
+    /// Whether this node wants the epoch record changed, or does not know whether a change it wanted is decided.
     #[must_use]
     pub fn is_asking(&self) -> bool {
-        self.proposer.wanted().is_some()
+        self.proposer.wanted().is_some() || self.proposer.is_unresolved()
     }
 
     /// The record that this node goes by.
