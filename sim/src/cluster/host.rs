@@ -8,6 +8,7 @@ use baton_protocol::machine::Input;
 use baton_protocol::node::Node;
 use baton_protocol::outbox::Effect;
 use baton_protocol::pair::message::Envelope;
+use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{EPOCHS_CELL, Pair, PairConfig, PairHint, PairInput, VOTE_CELL};
 use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::register::{Seat, Voter};
@@ -237,6 +238,25 @@ impl Host {
         self.step(now, Input::Arrived(ToyInput::Add(number)))
     }
 
+    /// The same, in a record of at least so many bytes.
+    pub fn add_long(&mut self, now: Instant, number: Number, length: usize) -> Vec<Left> {
+        self.step(now, Input::Arrived(ToyInput::AddLong(number, length)))
+    }
+
+    /// Other times, from the next start on.
+    pub fn set_timing(&mut self, timing: Timing) {
+        self.config.timing = timing;
+    }
+
+    /// The last record on the disk is another one than was written there: well-formed, with another content.
+    pub fn forge_last_record(&mut self, payload: &[u8]) {
+        assert!(!self.is_running());
+        if let Some(last) = self.disk.records.pop() {
+            let forged = Record::write(self.disk.end(), last.id.epoch, payload.into());
+            self.disk.records.push(forged.unwrap_or(last));
+        }
+    }
+
     fn step(&mut self, now: Instant, input: Input<ToyInput>) -> Vec<Left> {
         let now = Now { instant: now, timestamp: Timestamp::EPOCH };
         let mut left = Vec::new();
@@ -272,7 +292,7 @@ impl Host {
             Some(Process::Watch(node)) => {
                 let input = match input {
                     Input::Arrived(ToyInput::Pair(input)) => Input::Arrived(input),
-                    Input::Arrived(ToyInput::Add(_)) => return left,
+                    Input::Arrived(ToyInput::Add(_) | ToyInput::AddLong(..)) => return left,
                     Input::Start { seed } => Input::Start { seed },
                     Input::Due => Input::Due,
                     Input::Stored(stored) => Input::Stored(stored),

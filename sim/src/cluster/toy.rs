@@ -5,7 +5,7 @@ use baton_protocol::gate;
 use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
 use baton_protocol::pair::message::Envelope;
-use baton_protocol::pair::{Happened, Mandate, Pair, PairHint, PairInput, PairLane, Paired, Trouble};
+use baton_protocol::pair::{Happened, Mandate, Order, Pair, PairHint, PairInput, PairLane, Paired, Trouble, Unfit};
 use baton_protocol::record::{Epoch, Offset, Position, Record};
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Instant, Now};
@@ -36,6 +36,8 @@ pub enum News {
     Cut(Position),
     /// Has stopped for good.
     Stopped,
+    /// What was ordered is not done.
+    Refused(Order, Unfit),
     /// A person would have to look.
     Trouble(Trouble),
 }
@@ -47,6 +49,8 @@ pub enum ToyInput {
     Pair(PairInput),
     /// A client adds a number, not zero.
     Add(Number),
+    /// The same, in a record of at least so many bytes.
+    AddLong(Number, usize),
 }
 
 /// What leaves at once.
@@ -127,17 +131,19 @@ impl Toy {
         self.is_stopped
     }
 
-    fn append(&mut self, number: Number, out: &mut Outbox<'_, Self>) -> bool {
-        let is_written = out.append(number.to_le_bytes()).is_ok();
+    fn append(&mut self, number: Number, length: usize, out: &mut Outbox<'_, Self>) -> bool {
+        let mut payload = number.to_le_bytes().to_vec();
+        payload.resize(payload.len().max(length), 0);
+        let is_written = out.append(payload).is_ok();
         if is_written {
             self.list.push(number);
         }
         is_written
     }
 
-    fn add(&mut self, number: Number, out: &mut Outbox<'_, Self>) {
+    fn add(&mut self, number: Number, length: usize, out: &mut Outbox<'_, Self>) {
         let is_possible = self.pair.is_writing() && !out.is_congested();
-        let is_added = is_possible && (self.list.contains(&number) || self.append(number, out));
+        let is_added = is_possible && (self.list.contains(&number) || self.append(number, length, out));
         let promise = ToyPromise::Added(number, self.list.len());
         if !is_added || out.promise(out.committed(), ToyLane::Client(number), promise).is_err() {
             out.hint(ToyHint::Refused(number));
@@ -161,7 +167,7 @@ impl Toy {
                     }
                     Happened::Activated(epoch, mandate) => {
                         out.hint(ToyHint::News(News::Activated(epoch, mandate)));
-                        self.append(0, out);
+                        self.append(0, 0, out);
                     }
                     Happened::EpochBegan(epoch) => out.hint(ToyHint::News(News::EpochBegan(epoch))),
                     Happened::Deposed => out.hint(ToyHint::News(News::Deposed)),
@@ -170,7 +176,7 @@ impl Toy {
                         out.hint(ToyHint::News(News::Stopped));
                     }
                     Happened::Trouble(trouble) => out.hint(ToyHint::News(News::Trouble(trouble))),
-                    Happened::Refused(..) => {}
+                    Happened::Refused(order, unfit) => out.hint(ToyHint::News(News::Refused(order, unfit))),
                 }
             }
         }
@@ -193,7 +199,8 @@ impl Machine for Toy {
             Input::Due => self.pair.due(now, out),
             Input::Stored(_) => {}
             Input::Arrived(ToyInput::Pair(input)) => self.pair.take(now, input, out),
-            Input::Arrived(ToyInput::Add(number)) => self.add(number, out),
+            Input::Arrived(ToyInput::Add(number)) => self.add(number, 0, out),
+            Input::Arrived(ToyInput::AddLong(number, length)) => self.add(number, length, out),
         }
         self.react(now, out);
         self.pair.settle(now, out);
