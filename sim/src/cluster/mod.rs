@@ -6,9 +6,13 @@
 //! - [`audit`]: what must never happen, one function for each invariant.
 //! - [`explorer`]: all runs of a small world, breadth first, so that the first counterexample is a shortest one.
 //! - [`swarm`]: worlds with time, drawn from a seed.
+//! - [`script`]: a cluster on a stage, with verbs that read like a story.
+//! - [`scenarios`]: the stories.
 
 pub mod audit;
 pub mod explorer;
 pub mod host;
+pub mod scenarios;
+pub mod script;
 pub mod swarm;
 pub mod toy;

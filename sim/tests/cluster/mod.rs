@@ -1,5 +1,7 @@
 //! Clusters of toys: no world breaks an invariant, every planted fault is found, and a seed always makes the same world.
 
+mod scenarios;
+
 use baton_protocol::pair::planted::{Bug, Bugs};
 use baton_sim::cluster::explorer::{Budget, Grain, Small, explore};
 use baton_sim::cluster::swarm::{Sometimes, pass};
