@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Records are kept in memory up to this size before the database writes them to a table, in bytes.
-const MEMTABLE: u64 = 8 << 20;
+const MEMTABLE: u64 = 16 << 20;
 /// The database caches this much of what it reads, in bytes: records are read once, in order.
 const CACHE: u64 = 4 << 20;
 /// The database's log may grow to this size before it writes tables, in bytes.
@@ -42,6 +42,11 @@ const LOG: u64 = 128 << 20;
 const LEFT_BEHIND: u64 = 2 << 10;
 /// The mark is settled at the latest so long after it was noted.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// So many buffers of written packs are kept,
+const SPARE: usize = 2;
+/// unless they are longer than this, in bytes: a full pack and a record of usual length.
+const SPARE_BYTES: usize = 2 * pack::PACK;
 
 /// What "durable" means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +87,8 @@ pub struct FjallStore {
     noted: Option<Instant>,
     /// Packs and cells that the next sync writes.
     packs: Vec<Pack>,
+    /// The buffers of packs that were written, for the next ones: memory that is in use already need not be asked for.
+    spare: Vec<Vec<u8>>,
     cells: BTreeMap<String, Vec<u8>>,
     /// How many times cells were set, with everything that is durable.
     versions: u64,
@@ -159,7 +166,10 @@ impl FjallStore {
                 let active = self.active.insert(active);
                 for pack in self.packs.drain(..) {
                     active.bytes += pack.bytes.len() as u64;
-                    batch.insert(&active.keyspace, pack.first.to_be_bytes(), pack.bytes);
+                    batch.insert(&active.keyspace, pack.first.to_be_bytes(), pack.bytes.as_slice());
+                    if self.spare.len() < SPARE && pack.bytes.capacity() <= SPARE_BYTES {
+                        self.spare.push(pack.bytes);
+                    }
                 }
             }
             for (name, value) in std::mem::take(&mut self.cells) {
@@ -306,7 +316,10 @@ impl Store for FjallStore {
             let end = record.follows(self.end).map_err(Error::Misplaced)?;
             let pack = match self.packs.last_mut() {
                 Some(pack) if pack.bytes.len() < pack::PACK => pack,
-                _ => self.packs.push_mut(Pack::new(self.end.offset.0, SystemTime::now())),
+                _ => {
+                    let buffer = self.spare.pop().unwrap_or_default();
+                    self.packs.push_mut(Pack::within(buffer, self.end.offset.0, SystemTime::now()))
+                }
             };
             record.encode(&mut pack.bytes);
             self.end = end;

@@ -65,6 +65,7 @@ fn store(folder: Folder, shared: Shared, mark: MarkFile, options: Options, versi
         poisoned: false,
         noted: None,
         packs: Vec::new(),
+        spare: Vec::new(),
         cells: BTreeMap::new(),
         versions,
         cells_in_memory: versions > 0,

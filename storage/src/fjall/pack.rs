@@ -45,8 +45,15 @@ pub(super) struct Pack {
 impl Pack {
     /// An empty pack, written at `time`.
     pub(super) fn new(first: u64, time: SystemTime) -> Self {
+        Self::within(Vec::new(), first, time)
+    }
+
+    /// The same in a buffer whose content is not needed any more.
+    pub(super) fn within(mut bytes: Vec<u8>, first: u64, time: SystemTime) -> Self {
         let millis = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64;
-        Self { first, bytes: millis.to_le_bytes().to_vec() }
+        bytes.clear();
+        bytes.extend_from_slice(&millis.to_le_bytes());
+        Self { first, bytes }
     }
 }
 
