@@ -69,10 +69,14 @@ impl Chain {
     /// length of the payload (8 bytes each, little endian) and the payload.
     #[must_use]
     pub fn next(self, epoch: Epoch, offset: Offset, payload: &[u8]) -> Self {
+        let mut head = [0; 32];
+        let (words, _) = head.as_chunks_mut::<8>();
+        words[0] = self.0.to_le_bytes();
+        words[1] = epoch.0.to_le_bytes();
+        words[2] = offset.0.to_le_bytes();
+        words[3] = (payload.len() as u64).to_le_bytes();
         let mut checksum = Checksum::new(0);
-        for word in [self.0, epoch.0, offset.0, payload.len() as u64] {
-            checksum.update(&word.to_le_bytes());
-        }
+        checksum.update(&head);
         checksum.update(payload);
         Self(checksum.finish())
     }
