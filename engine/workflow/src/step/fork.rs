@@ -172,8 +172,7 @@ impl OrderStep<'_> {
         let Some(parent) = self.order.parent.as_ref().and_then(|parent| self.state.order(parent)) else {
             return Ok(());
         };
-        let parent = parent.clone();
-        self.join(&parent)
+        self.join(parent)
     }
 
     /// Joins the children of this order, if all are ready.
@@ -184,13 +183,16 @@ impl OrderStep<'_> {
         if parent.attached_state.is_some() {
             return Ok(());
         }
-        let mut joined = Vec::with_capacity(children.len());
-        for child in children {
+        // The children begin in their order, so the last ones are most likely to be missing: each child that gets here finds
+        // that with few looks, and not with one at every child.
+        let mut joined = Vec::new();
+        for child in children.iter().rev() {
             match self.state.order(&child.order_id) {
                 Some(order) if self.is_joinable(order, parent) => joined.push(order),
                 _ => return Ok(()),
             }
         }
+        joined.reverse();
         let outcome = match self.join_outcome(parent, &joined) {
             Ok(outcome) => outcome,
             Err(problem) => Outcome::failed(problem.message),
