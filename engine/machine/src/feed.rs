@@ -32,6 +32,8 @@ pub const PART_BYTES: usize = 256 << 10;
 pub struct Feed {
     records: VecDeque<Kept>,
     bytes: usize,
+    /// Bytes of all transactions that were pushed.
+    pushed: u64,
     /// The event before the first that is kept.
     before: EventId,
     last: EventId,
@@ -46,6 +48,8 @@ struct Kept {
     end: Offset,
     last: EventId,
     bytes: usize,
+    /// Bytes of all transactions that were pushed before and of this one.
+    pushed: u64,
     events: Arc<[Stamped]>,
 }
 
@@ -104,7 +108,8 @@ impl Feed {
         self.unmarked += bytes;
         self.last = last;
         self.bytes += bytes;
-        self.records.push_back(Kept { end, last, bytes, events });
+        self.pushed += bytes as u64;
+        self.records.push_back(Kept { end, last, bytes, pushed: self.pushed, events });
         while self.bytes > BYTES
             && let Some(oldest) = self.records.pop_front()
         {
@@ -134,6 +139,16 @@ impl Feed {
             events.extend(record.events.iter().filter(|event| event.event_id > after).cloned());
         }
         Following::Events { events, end }
+    }
+
+    /// Whether what follows the event `after` is more than one part.
+    pub(crate) fn has_more_than_part(&self, after: EventId) -> bool {
+        if after < self.before {
+            return true;
+        }
+        let first = self.records.partition_point(|record| record.last <= after);
+        let bytes = self.records.get(first).map_or(0, |record| self.pushed - record.pushed + record.bytes as u64);
+        bytes > PART_BYTES as u64
     }
 
     /// Whether events after `after` may be in records before `released`, which are not there any more.
@@ -196,6 +211,18 @@ mod tests {
         feed.push(Offset(1), Offset(2), 1, [event(2)].into());
         assert_eq!(ids(feed.after(EventId(0))), [1]);
         assert_eq!(ids(feed.after(EventId(1))), [2]);
+    }
+
+    #[test]
+    fn more_than_a_part_is_seen() {
+        let mut feed = Feed::default();
+        assert!(!feed.has_more_than_part(EventId(0)));
+        feed.push(Offset(0), Offset(1), PART_BYTES, [event(1)].into());
+        assert!(!feed.has_more_than_part(EventId(0)));
+        feed.push(Offset(1), Offset(2), 1, [event(2)].into());
+        assert!(feed.has_more_than_part(EventId(0)) && !feed.has_more_than_part(EventId(1)));
+        feed.push(Offset(2), Offset(3), BYTES, [event(3)].into());
+        assert!(feed.has_more_than_part(EventId(0)), "not in memory any more");
     }
 
     #[test]

@@ -343,10 +343,14 @@ impl Director {
         Ok(())
     }
 
-    /// Sends what follows what was sent, as far as it may be ahead.
+    /// Sends what follows what was sent, as far as it may be ahead. Less than a part waits while another one is on its way, so
+    /// that a controller under load adopts many events with one record instead of each with its own.
     pub(super) fn send_events(&mut self, out: &mut Outbox<'_, Self>) {
         let Some(session) = &mut self.controller.session else { return };
         while session.ahead.len() < PARTS_AHEAD && session.reading.is_none() {
+            if !session.ahead.is_empty() && !self.replica.feed().has_more_than_part(session.sent) {
+                return;
+            }
             let (events, end) = match self.replica.feed().after(session.sent) {
                 Following::Nothing => return,
                 Following::Events { events, end } => (events, end),
