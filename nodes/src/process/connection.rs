@@ -1,4 +1,4 @@
-//! The program's end of the control socket: requests out, reports in.
+//! The program's end of what connects it with its guard: requests go out over a socket, reports come in over a pipe.
 //!
 //! When the guard dies although it should not, everything that still runs is killed from here and reported as lost.
 
@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,9 +14,8 @@ use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg, shutdown};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncReadExt as _, Interest};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::guard::tree;
@@ -28,7 +28,7 @@ pub(super) const STARTS_IN_FLIGHT: usize = 16;
 /// How often an ending guard is looked after.
 const GUARD_POLL: Duration = Duration::from_millis(5);
 
-/// How much is read from the socket at once, in bytes.
+/// How much is read from the pipe at once, in bytes.
 const READ_SIZE: usize = 4 << 10;
 
 /// The guard has ended.
@@ -43,7 +43,8 @@ pub(super) struct Answers {
 }
 
 pub(super) struct Connection {
-    requests: OwnedWriteHalf,
+    /// Not known to the runtime: it would be woken up by each request that the guard reads, to be told that more could be sent.
+    requests: UnixStream,
     /// Held while a frame is being sent.
     sending: tokio::sync::Mutex<()>,
     processes: Mutex<HashMap<ProcessId, Process>>,
@@ -64,7 +65,8 @@ struct Process {
 }
 
 impl Connection {
-    pub(super) fn new(requests: OwnedWriteHalf) -> Self {
+    /// Over a socket that does not block.
+    pub(super) fn new(requests: UnixStream) -> Self {
         let phase = watch::Sender::new(Phase::Starting);
         Self { requests, sending: tokio::sync::Mutex::default(), processes: Mutex::default(), phase }
     }
@@ -84,7 +86,7 @@ impl Connection {
 
     /// Lets the guard kill everything and end.
     pub(super) fn close(&self) {
-        let _ = shutdown(self.requests.as_ref(), Shutdown::Write);
+        let _ = shutdown(&self.requests, Shutdown::Write);
     }
 
     /// Makes the process known before its launch is requested. The permit is given back with the answer.
@@ -106,15 +108,25 @@ impl Connection {
         let mut sent = 0;
         while sent < request.len() {
             let descriptors = outputs.as_ref().filter(|_| sent == 0);
-            let stream = self.requests.as_ref();
-            let send = || send_part(stream, &request[sent..], descriptors);
-            sent += stream.async_io(Interest::WRITABLE, send).await.map_err(|_| Closed)?;
+            match send_part(&self.requests, &request[sent..], descriptors) {
+                Ok(length) => sent += length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable().await.map_err(|_| Closed)?;
+                }
+                Err(_) => return Err(Closed),
+            }
         }
         Ok(())
     }
 
+    /// Waits until the guard has read. Rare: it reads faster than we send.
+    async fn writable(&self) -> io::Result<()> {
+        tokio::net::UnixStream::from_std(self.requests.try_clone()?)?.writable().await
+    }
+
     /// Reads reports until the guard has ended, then looks after what it may have left.
-    pub(super) async fn receive(self: Arc<Self>, reports: OwnedReadHalf, mut guard: Child, marker: tree::Marker) {
+    pub(super) async fn receive(self: Arc<Self>, reports: pipe::Receiver, mut guard: Child, marker: tree::Marker) {
         if self.receive_reports(reports).await.is_err() {
             let _ = guard.kill();
         }
@@ -136,11 +148,11 @@ impl Connection {
         self.phase.send_modify(|_| ());
     }
 
-    async fn receive_reports(&self, mut stream: OwnedReadHalf) -> Result<(), Malformed> {
+    async fn receive_reports(&self, mut pipe: pipe::Receiver) -> Result<(), Malformed> {
         let mut bytes = Vec::new();
         loop {
             let mut buffer = [0; READ_SIZE];
-            let length = match stream.read(&mut buffer).await {
+            let length = match pipe.read(&mut buffer).await {
                 Ok(0) | Err(_) => return Ok(()),
                 Ok(length) => length,
             };

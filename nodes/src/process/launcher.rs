@@ -6,14 +6,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -286,18 +286,19 @@ impl From<Closed> for LaunchError {
 
 fn start_guard(program: &Path, directory: &Path) -> io::Result<Arc<Connection>> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    let (reports, reports_end) = io::pipe()?;
     ours.set_nonblocking(true)?;
     let guard = Command::new(program)
         .arg0("baton")
         .arg(GUARD_COMMAND)
         .arg(directory)
         .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
+        .stdout(reports_end)
         // Not to get the terminal's signals.
         .process_group(0)
         .spawn()?;
-    let (reports, requests) = UnixStream::from_std(ours)?.into_split();
-    let connection = Arc::new(Connection::new(requests));
+    let reports = pipe::Receiver::from_owned_fd(reports.into())?;
+    let connection = Arc::new(Connection::new(ours));
     tokio::spawn(Arc::clone(&connection).receive(reports, guard, connection::marker(directory)));
     Ok(connection)
 }

@@ -13,7 +13,7 @@
 //! - Starting costs the same whatever the size of the program, because the guard stays small.
 //! - Exactly one process waits for children, so a process number is never signalled after it could have been reused.
 //!
-//! The program makes the two output pipes and passes the write ends along with the request; output never goes through
+//! The guard reports over a pipe of its own. The program makes the two output pipes and passes the write ends along with the request; output never goes through
 //! the guard. Each [`Running`] reads its own pipes only while somebody asks it for the next event: that is the whole
 //! back-pressure, and an idle process holds no buffer.
 //!

@@ -3,6 +3,9 @@
 //! Nothing is read ahead of the consumer beyond one chunk, and an empty pipe holds no buffer. What is read is passed on
 //! when a chunk is full, when the first of it has waited for [`MAX_DELAY`], or when the pipe has ended. Invalid UTF-8
 //! becomes replacement characters; a character is never cut in two by a chunk.
+//!
+//! A pipe is not watched from the beginning. Most processes end soon, and then one look at it is enough; to have it watched,
+//! to be woken up by its end, and to give it up again would cost more than all the rest of the launcher's work.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +13,7 @@ use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_setfl};
 use tokio::net::unix::pipe::Receiver;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// A chunk is passed on when it has reached this size in bytes.
 const CHUNK_SIZE: usize = 32 << 10;
@@ -20,6 +23,9 @@ const READ_SIZE: usize = 16 << 10;
 
 /// So long output waits for more to make up a chunk.
 pub(super) const MAX_DELAY: Duration = Duration::from_millis(50);
+
+/// So long after its start nobody looks whether a process has written. Much less than [`MAX_DELAY`], which it adds to once.
+const UNWATCHED: Duration = Duration::from_millis(5);
 
 /// A stream of output of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,33 +39,68 @@ pub enum Stream {
 /// The reading end of an output pipe.
 pub(super) struct OutputPipe {
     /// `None`: the pipe has ended or is abandoned.
-    pipe: Option<Receiver>,
+    pipe: Option<Pipe>,
     bytes: Vec<u8>,
     /// When `bytes` are to be passed on.
     due: Option<Instant>,
     decoder: Decoder,
 }
 
+enum Pipe {
+    /// To be looked at from then on, or when the process has ended.
+    Unwatched(OwnedFd, Instant),
+    Watched(Receiver),
+}
+
+impl Pipe {
+    /// Reads what there is. `WouldBlock` if there is nothing, or it is not the time to look.
+    fn read(&self, buffer: &mut [u8], process_has_ended: bool) -> io::Result<usize> {
+        match self {
+            Self::Watched(pipe) => pipe.try_read(buffer),
+            Self::Unwatched(pipe, until) if process_has_ended || *until <= Instant::now() => {
+                Ok(rustix::io::read(pipe, buffer)?)
+            }
+            Self::Unwatched(..) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Has it watched, if it is time. When the system refuses that, it is looked at again after a while.
+    fn watch(&mut self, process_has_ended: bool) {
+        let now = Instant::now();
+        if let Self::Unwatched(pipe, until) = self
+            && (process_has_ended || *until <= now)
+        {
+            match pipe.try_clone().and_then(Receiver::from_owned_fd_unchecked) {
+                Ok(pipe) => *self = Self::Watched(pipe),
+                Err(_) => *until = now + UNWATCHED,
+            }
+        }
+    }
+}
+
 impl OutputPipe {
     pub(super) fn new(descriptor: OwnedFd) -> io::Result<Self> {
         fcntl_setfl(&descriptor, OFlags::NONBLOCK)?;
-        let pipe = Some(Receiver::from_owned_fd_unchecked(descriptor)?);
+        let pipe = Some(Pipe::Unwatched(descriptor, Instant::now() + UNWATCHED));
         Ok(Self { pipe, bytes: Vec::new(), due: None, decoder: Decoder::default() })
     }
 
     /// Reads what there is, up to a chunk; returns how much.
-    pub(super) fn read(&mut self) -> usize {
+    pub(super) fn read(&mut self, process_has_ended: bool) -> usize {
         let before = self.bytes.len();
-        while let Some(pipe) = &self.pipe
+        while let Some(pipe) = &mut self.pipe
             && self.bytes.len() < CHUNK_SIZE
         {
             let mut buffer = [0; READ_SIZE];
-            match pipe.try_read(&mut buffer) {
+            match pipe.read(&mut buffer, process_has_ended) {
                 Ok(length @ 1..) => {
                     self.due.get_or_insert_with(|| Instant::now() + MAX_DELAY);
                     self.bytes.extend_from_slice(&buffer[..length]);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    pipe.watch(process_has_ended);
+                    break;
+                }
                 Ok(_) | Err(_) => self.pipe = None,
             }
         }
@@ -90,17 +131,21 @@ impl OutputPipe {
     /// Waits until there is something to read. For ever, if the pipe has ended.
     pub(super) async fn readable(&self) {
         match &self.pipe {
-            Some(pipe) => {
+            Some(Pipe::Watched(pipe)) => {
                 // An error shows again when reading.
                 let _ = pipe.readable().await;
             }
+            Some(Pipe::Unwatched(_, until)) => sleep_until(*until).await,
             None => std::future::pending().await,
         }
     }
 
     /// Reads no more. Returns the pipe if somebody still holds its other end.
     pub(super) fn abandon(&mut self) -> Option<Receiver> {
-        self.pipe.take()
+        match self.pipe.take()? {
+            Pipe::Watched(pipe) => Some(pipe),
+            Pipe::Unwatched(pipe, _) => Receiver::from_owned_fd_unchecked(pipe).ok(),
+        }
     }
 }
 

@@ -176,6 +176,7 @@ impl Running {
     }
 
     fn next_chunk(&mut self) -> Option<Event> {
+        let has_ended = self.end.is_some();
         let is_late = self.output_limit().is_some_and(|limit| limit <= Instant::now());
         let mut streams = [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)];
         if self.stderr_first {
@@ -183,7 +184,7 @@ impl Running {
         }
         for (stream, pipe) in streams {
             if !is_late || self.read_late < MAX_PIPE {
-                let length = pipe.read();
+                let length = pipe.read(has_ended);
                 if is_late {
                     self.read_late += length;
                 }

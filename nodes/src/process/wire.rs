@@ -1,4 +1,4 @@
-//! What the program and its guard say to each other over the control socket: the frames and their bytes.
+//! What the program says to its guard over the control socket, and the guard to it over a pipe: the frames and their bytes.
 //!
 //! Both ends are the same build of the same program, so there is no version. A request is a length, a kind and a body; the
 //! two write ends of a launch travel as ancillary data with its first byte. A report has a fixed size. Nothing here does
@@ -144,9 +144,9 @@ impl Report {
     }
 }
 
-/// Bytes on the control socket that are no frame: the other end is not what it should be.
+/// Bytes that are no frame: the other end is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed frame on the control socket between program and guard")]
+#[error("malformed frame between program and guard")]
 pub(super) struct Malformed;
 
 fn put_launch(frame: &mut Vec<u8>, launch: &LaunchRequest) {

@@ -54,7 +54,7 @@ const READ_SIZE: usize = 16 << 10;
 const LOCK_FILE: &str = "guard.lock";
 
 /// What the `baton` command does under [`GUARD_COMMAND`](super::GUARD_COMMAND): serves the socket on standard input until
-/// that closes.
+/// that closes, and reports to standard output, a pipe.
 #[expect(clippy::print_stderr, reason = "the guard has nothing else to tell its trouble to")]
 pub fn guard_main(work_directory: &Path) -> ExitCode {
     match serve(work_directory) {
@@ -86,7 +86,7 @@ fn serve(work_directory: &Path) -> io::Result<()> {
     lock.lock()?;
     tree::kill_marked(&tree::Marker::new(work_directory));
 
-    let registry = Arc::new(Registry::new(control.try_clone()?));
+    let registry = Arc::new(Registry::new(io::stdout().as_fd().try_clone_to_owned()?));
     let sweeper = Arc::new(Sweeper::new(Arc::clone(&registry), tree::Marker::new(work_directory)));
     registry.report(Report::Ready);
 

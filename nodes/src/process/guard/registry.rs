@@ -10,8 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::io::{Errno, write};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process_group};
 
 use super::super::wire::{ProcessId, Report};
@@ -22,7 +21,8 @@ use super::tree;
 pub(super) struct Ticket(u64);
 
 pub(super) struct Registry {
-    socket: OwnedFd,
+    /// Where the reports go.
+    pipe: OwnedFd,
     state: Mutex<State>,
     /// Signalled when a start has finished.
     finished: Condvar,
@@ -35,6 +35,8 @@ struct State {
     /// The number of starts so far; the next ticket.
     begun: u64,
     finished: u64,
+    /// The reaper waits for a start to finish.
+    is_awaited: bool,
     starting: BTreeSet<u64>,
     /// Reports to be sent, encoded.
     reports: Vec<u8>,
@@ -45,8 +47,8 @@ struct State {
 }
 
 impl Registry {
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        Self { socket, state: Mutex::default(), finished: Condvar::new() }
+    pub(super) fn new(pipe: OwnedFd) -> Self {
+        Self { pipe, state: Mutex::default(), finished: Condvar::new() }
     }
 
     /// Reports something that is not about a running process.
@@ -89,8 +91,12 @@ impl Registry {
         }
         let oldest = state.starting.first().copied();
         state.unclaimed.retain(|_, (begun, _)| oldest.is_some_and(|oldest| *begun > oldest));
-        self.finished.notify_all();
+        let is_awaited = state.is_awaited;
         self.send(state);
+        // After all else: whoever wakes up wants the lock.
+        if is_awaited {
+            self.finished.notify_all();
+        }
     }
 
     /// The number of starts finished so far.
@@ -101,9 +107,11 @@ impl Registry {
     /// Waits until more than `seen` starts have finished.
     pub(super) fn await_start(&self, seen: u64) {
         let mut state = self.lock();
+        state.is_awaited = true;
         while state.finished == seen {
             state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.is_awaited = false;
     }
 
     /// Takes note of a reaped child.
@@ -168,7 +176,7 @@ impl Registry {
         while !state.reports.is_empty() {
             let reports = std::mem::take(&mut state.reports);
             drop(state);
-            send_all(&self.socket, &reports);
+            write_all(&self.pipe, &reports);
             state = self.lock();
         }
         state.is_sending = false;
@@ -186,10 +194,10 @@ impl State {
 }
 
 /// Fails only if the program is gone, and then the reading side notices.
-fn send_all(socket: &OwnedFd, mut bytes: &[u8]) {
+fn write_all(pipe: &OwnedFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        match send(socket, bytes, SendFlags::NOSIGNAL) {
-            Ok(sent) => bytes = &bytes[sent..],
+        match write(pipe, bytes) {
+            Ok(written) => bytes = &bytes[written..],
             Err(Errno::INTR) => {}
             Err(_) => return,
         }
