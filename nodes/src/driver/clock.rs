@@ -1,7 +1,9 @@
 //! The clocks. Nothing else in the program looks at one for a machine.
 
 use baton_protocol::time::{Instant, Now, Timestamp};
+use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Sleep;
 
 /// After so long at the latest somebody who waits looks again.
 const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -31,14 +33,48 @@ impl Clock {
         Instant::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// Waits until the monotonic clock shows `deadline`, or a day. For ever, if there is none.
-    pub async fn reach(&self, deadline: Option<Instant>) {
-        match deadline {
-            Some(deadline) => {
-                let wait = deadline.since(self.instant()).min(LONG);
-                tokio::time::sleep(wait).await;
+    fn at(&self, instant: Instant) -> tokio::time::Instant {
+        tokio::time::Instant::now() + instant.since(self.instant()).min(LONG)
+    }
+}
+
+/// A timer for a deadline that changes all the time.
+///
+/// To arm a timer may wake up another thread, and a node has a new deadline after nearly every input: a later one, mostly.
+/// So it stays armed for the earlier one, and looks again then.
+#[derive(Debug)]
+pub struct Alarm {
+    clock: Clock,
+    sleep: Pin<Box<Sleep>>,
+    /// When it rings.
+    armed: Option<Instant>,
+}
+
+impl Alarm {
+    /// Not armed.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with time.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, sleep: Box::pin(tokio::time::sleep(LONG)), armed: None }
+    }
+
+    /// Waits until the monotonic clock shows `deadline`, or a day. For ever, if there is none. Dropping the future loses
+    /// nothing.
+    pub async fn reach(&mut self, deadline: Option<Instant>) {
+        let Some(deadline) = deadline else { return std::future::pending().await };
+        loop {
+            if self.armed.is_none_or(|armed| armed > deadline) {
+                self.sleep.as_mut().reset(self.clock.at(deadline));
+                self.armed = Some(deadline);
             }
-            None => std::future::pending().await,
+            let armed = self.armed;
+            self.sleep.as_mut().await;
+            self.armed = None;
+            if armed.is_some_and(|armed| armed >= deadline) {
+                return;
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ mod journal;
 mod memory;
 mod operator;
 
-pub use clock::{Clock, wall_clock};
+pub use clock::{Alarm, Clock, wall_clock};
 pub use journal::{Journal, Opened};
 pub use memory::Room;
 pub use operator::{Halted, News, Operator, Saying, Warning};
@@ -197,11 +197,14 @@ pub fn start<H: Host>(
     let node = Node::new(machine, baton_protocol::journal::Journal::alone(recovered, Limits::DEFAULT));
     let (stop, stopped) = oneshot::channel();
     let (read, reads) = mpsc::unbounded_channel();
+    let clock = Clock::start();
     let driver = Driver {
         node,
         host,
         journal,
-        clock: Clock::start(),
+        clock,
+        due: Alarm::new(clock),
+        release: Alarm::new(clock),
         requested: entrance.requested,
         stopped,
         read,
@@ -252,6 +255,10 @@ struct Driver<H: Host> {
     host: H,
     journal: Journal,
     clock: Clock,
+    /// For the machine's deadline.
+    due: Alarm,
+    /// For [`Driver::release_time`].
+    release: Alarm,
     requested: mpsc::Receiver<H::Request>,
     stopped: oneshot::Receiver<()>,
     read: mpsc::UnboundedSender<InputOf<H>>,
@@ -325,8 +332,8 @@ impl<H: Host> Driver<H> {
                     let input = self.host.request(self.node.machine(), request);
                     self.soon.extend(input.map(Input::Arrived));
                 }
-                () = self.clock.reach(deadline) => return Ok(Some(Input::Due)),
-                () = self.clock.reach(release_time), if release_time.is_some() => self.ask_to_release(),
+                () = self.due.reach(deadline) => return Ok(Some(Input::Due)),
+                () = self.release.reach(release_time), if release_time.is_some() => self.ask_to_release(),
             }
         }
     }
