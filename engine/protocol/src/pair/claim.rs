@@ -1,5 +1,6 @@
 //! The epoch record: voting on it, asking for its change, and obeying what is decided.
 
+use super::contact::Contact;
 use super::follow::Standby;
 use super::lead::Active;
 use super::message::Message;
@@ -431,7 +432,9 @@ impl Pair {
             Order::Appoint if self.known.is_none_or(|known| known.mode != Mode::Stopped) => Some(Unfit::NotStopped),
             Order::Force => {
                 let mut others = self.config.seat.others().into_iter();
-                others.find(|&seat| self.contacts[seat as usize].is_up()).map(Unfit::NotAlone)
+                // Who knows of no record cannot vote, and is no help.
+                let can_vote = |contact: &Contact| contact.is_up() && contact.ignorant().is_none();
+                others.find(|&seat| can_vote(&self.contacts[seat as usize])).map(Unfit::NotAlone)
             }
             _ => None,
         };

@@ -179,7 +179,7 @@ pub enum Unfit {
     Busy,
     /// The active was not stopped.
     NotStopped,
-    /// Another voter is there, so nothing needs to be forced.
+    /// Another voter is there, and knows of a record, so nothing needs to be forced.
     NotAlone(Seat),
     /// A voter refuses.
     Vote(Refusal),

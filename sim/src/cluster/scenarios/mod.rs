@@ -60,7 +60,8 @@ pub const ALL: &[Scenario] = scenarios! {
     "S22" => watch::the_watch_is_another_one_after_a_restart_of_both;
     "S23" => watch::a_watch_that_stands_alone_is_enough;
     "S24" => standby_lost::the_standby_dies_while_the_watch_is_away;
-    "S25" => watch::the_active_dies_while_the_watch_is_away;
+    "S25" => watch::the_active_dies_while_the_watch_is_away,
+        watch::a_person_forces_the_standby_beside_a_new_watch;
     "S26" => standby_lost::the_link_is_cut_while_the_watch_is_away,
         standby_lost::the_link_is_cut_and_the_watch_is_a_new_one;
     "S27" => watch::the_active_is_lost_while_the_watch_is_away_and_returns;

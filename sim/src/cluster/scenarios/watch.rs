@@ -1,6 +1,7 @@
 //! The watch comes, goes, and is another one.
 
 use super::super::script::{Cluster, new_host, secs};
+use baton_protocol::pair::Order;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::register::Seat::{First, Second, Watch};
 
@@ -80,6 +81,30 @@ pub fn the_active_dies_while_the_watch_is_away() {
     cluster.until("the second is active", Timing::TARGET, |cluster| cluster.is_alone(Second));
     cluster.add(2);
     cluster.news_are(&["second takes over in epoch 3, alone"]);
+}
+
+/// S25, S27, with another watch: the active is lost for good, and the watch is a new one, which knows nothing and cannot vote.
+/// Here a person has to act, as one voter is left: the standby is forced, and the new watch beside it is no obstacle. When the lost
+/// one returns after all, it follows, and both take the watch in.
+pub fn a_person_forces_the_standby_beside_a_new_watch() {
+    let mut cluster = Cluster::coupled();
+    cluster.add(1);
+    cluster.kill(Watch);
+    cluster.power_off(First);
+    cluster.wipe(Watch);
+    cluster.start(Watch);
+    cluster.throughout("nobody is active", secs(30), Cluster::is_none_active);
+    cluster.order(Second, Order::Force);
+    cluster.until("the second is active", secs(1), |cluster| cluster.is_alone(Second));
+    cluster.add(2);
+    cluster.start(First);
+    cluster.until_coupled(secs(10));
+    cluster.news_are(&[
+        "second is forced in epoch 1048578, alone",
+        "second goes on in epoch 1048579, alone",
+        "second goes on in epoch 1048580, coupled",
+    ]);
+    cluster.must("nothing is lost", |cluster| cluster.numbers() == [1, 2] && cluster.is_only_active(Second));
 }
 
 /// S27: as before, and the failed one returns and couples; and with an active that lives but reaches nobody (there unsolved):
