@@ -464,7 +464,13 @@ impl Cluster {
         self.answers.iter().any(|(_, answered)| *answered == number)
     }
 
-    /// The numbers that were answered, in order.
+    /// Whether all of these have been answered.
+    #[must_use]
+    pub fn are_answered(&self, mut numbers: RangeInclusive<Number>) -> bool {
+        numbers.all(|number| self.is_answered(number))
+    }
+
+    /// The numbers that were answered, in order; one that was asked for again may be there again.
     #[must_use]
     pub fn answered(&self) -> Vec<Number> {
         self.answers.iter().map(|(_, number)| *number).collect()

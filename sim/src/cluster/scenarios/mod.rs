@@ -101,5 +101,6 @@ pub const ALL: &[Scenario] = scenarios! {
     "9.22" => weak_spots_of_life::a_restart_before_the_first_coupling_does_not_lose_it;
     "9.23" => weak_spots_of_life::times_are_not_frozen;
     "9.24" => weak_spots_of_commits::a_replaced_active_confirms_nothing;
-    "9.25" => weak_spots_of_asking::a_late_active_loses_nothing_but_its_office;
+    "9.25" => weak_spots_of_asking::a_late_active_loses_nothing_but_its_office,
+        weak_spots_of_commits::a_replaced_active_is_not_acknowledged;
 };
