@@ -41,7 +41,7 @@ const LAST_PIECE: u8 = 129;
 const TRANSACTION: usize = 128 << 20;
 
 /// Version of the form of images which this program writes.
-const IMAGE_VERSION: u8 = 1;
+const IMAGE_VERSION: u8 = 2;
 
 /// Version of the messages which this program writes.
 pub const MESSAGE_VERSION: u16 = 1;
@@ -220,6 +220,12 @@ pub struct Assembled {
 }
 
 impl Assembly {
+    /// Whether no transaction is begun.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.begun.is_none()
+    }
+
     /// Takes the next record. Returns the transaction which it completes.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! - [`Act::Link`] and [`Outgoing::Frame`] are for the network. A frame for a link that is gone is dropped.
 //! - [`Outgoing::Reply`] and [`Act::Reply`] answer a caller, once.
 //! - [`Outgoing::Events`], [`Act::NoEvents`] or [`Act::Released`] answers a reader, once.
+//! - [`Act::Pair`] and [`Outgoing::Pair`] are for the other voters of a pair. To be sent as bytes
+//!   ([`Envelope::encode`]); what finds no link is dropped.
 //! - [`Act::ReadRecords`] is for storage: records from an offset on, some of them, for the reader who wants what is not in
 //!   memory any more.
 
@@ -15,7 +17,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::gate;
-use baton_protocol::record::Offset;
+use baton_protocol::pair::message::Envelope;
+use baton_protocol::pair::{PairHint, PairLane, Trouble};
+use baton_protocol::record::{Offset, Position};
+use baton_protocol::register::Seat;
 use baton_workflow::id::OrderWatchPath;
 use baton_workflow::model::command::Response;
 use baton_workflow::problem::Problem;
@@ -37,6 +42,8 @@ pub enum Lane {
     Caller(CallerId),
     /// Somebody who reads events.
     Reader(ReaderId),
+    /// Of the pair.
+    Pair(PairLane),
 }
 
 /// What the journal is sure of.
@@ -48,6 +55,8 @@ pub enum Outgoing {
     Reply(Reply),
     /// Committed events, at least one.
     Events(Vec<Stamped>),
+    /// To another voter of the pair.
+    Pair(Seat, Envelope),
 }
 
 /// The answer to a command.
@@ -111,14 +120,35 @@ pub enum Act {
         /// For which file watch.
         watch: OrderWatchPath,
     },
+    /// About the pair.
+    Pair(PairHint),
+    /// Builds the replica of the journal as it ends here, once storage has truncated it (it was told so before). Answered by
+    /// `ControllerInput::RolledBack`.
+    RollBack {
+        /// The end of the journal.
+        to: Position,
+    },
+    /// This node is not active any more. Whoever waits for an answer or for events gets none from here, and has to ask the
+    /// other node; whether a command was carried out is not known.
+    Deposed,
+    /// A person has to look at the pair.
+    Trouble(Trouble),
 }
 
 impl gate::Promise for Outgoing {
+    fn supersedes(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Pair(to, envelope), Self::Pair(before, earlier)) => to == before && envelope.supersedes(earlier),
+            _ => false,
+        }
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>()
             + match self {
                 Self::Frame(frame) => frame.len(),
-                Self::Reply(_) => 0,
+                // What is promised to other voters is short: votes and positions.
+                Self::Reply(_) | Self::Pair(..) => 0,
                 Self::Events(events) => events.iter().map(Stamped::bytes).sum(),
             }
     }

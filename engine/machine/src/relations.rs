@@ -45,6 +45,17 @@ pub struct Relations {
     pub at_jobs: BTreeMap<OrderId, u64>,
     /// Of a controller: the commands which are being carried out in parts, by the event with which they began.
     pub commands: BTreeMap<u64, BegunCommand>,
+    /// Of a node of a pair: what its journal says about the pair.
+    pub cluster: Cluster,
+}
+
+/// What a journal says about the pair that keeps it. Who may write it is decided elsewhere; this is for readers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The active node; empty while there was never a standby.
+    pub active_id: String,
+    /// Whether the standby has everything.
+    pub is_coupled: bool,
 }
 
 /// A command that is being carried out in parts.
@@ -141,6 +152,7 @@ impl Relations {
             processes: BTreeMap::new(),
             at_jobs: BTreeMap::new(),
             commands: BTreeMap::new(),
+            cluster: Cluster::default(),
         }
     }
 
@@ -221,6 +233,13 @@ impl Relations {
             }
             NodeEvent::CommandEnded { begun } => {
                 self.commands.remove(&event_id_of(*begun).0);
+            }
+            NodeEvent::ClusterCoupled { active_id } => {
+                self.cluster = Cluster { active_id: active_id.clone(), is_coupled: true };
+            }
+            NodeEvent::ClusterPassiveLost { .. } => self.cluster.is_coupled = false,
+            NodeEvent::ClusterFailedOver { activated_id, .. } | NodeEvent::ClusterSwitchedOver { activated_id } => {
+                self.cluster = Cluster { active_id: activated_id.clone(), is_coupled: false };
             }
             NodeEvent::ControllerInitialized { .. }
             | NodeEvent::NodeReady { .. }

@@ -294,6 +294,15 @@ impl Replica {
         self.slice = slice;
     }
 
+    pub(crate) fn slice(&self) -> Slice {
+        self.slice
+    }
+
+    /// Whether no transaction is begun whose other records are still to come.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.assembly.is_empty()
+    }
+
     /// How many more orders this step has room for.
     pub(crate) fn room(&self) -> usize {
         self.draft.room(self.slice)
@@ -307,6 +316,11 @@ impl Replica {
     /// After a start. What the predecessor had left undone is not recorded, so all orders are looked at.
     pub(crate) fn sweep(&mut self) {
         self.agenda.push_all();
+    }
+
+    /// Another node makes the steps which this one has left.
+    pub(crate) fn forget_agenda(&mut self) {
+        self.agenda = Agenda::default();
     }
 
     /// Whether some orders may have steps to make which this step has no room for.

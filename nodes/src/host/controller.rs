@@ -238,6 +238,8 @@ impl Host for ControllerHost {
             }
             // Directors watch directories.
             Act::Watch { .. } | Act::Unwatch { .. } => {}
+            // It is not a node of a pair.
+            Act::Pair(_) | Act::RollBack { .. } | Act::Deposed | Act::Trouble(_) => {}
         }
     }
 
@@ -247,7 +249,7 @@ impl Host for ControllerHost {
             (Lane::Caller(caller), Outgoing::Reply(reply)) => self.reply(caller, reply),
             (Lane::Reader(reader), Outgoing::Events(events)) => self.give(reader, Ok(events)),
             // Nothing else is promised in these lanes.
-            (Lane::Link(_) | Lane::Caller(_) | Lane::Reader(_), _) => {}
+            (Lane::Link(_) | Lane::Caller(_) | Lane::Reader(_) | Lane::Pair(_), _) => {}
         }
     }
 

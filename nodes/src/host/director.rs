@@ -72,6 +72,8 @@ impl Host for DirectorHost {
             Act::Unwatch { watch } => self.watches.unwatch(&watch),
             // Nobody gives commands to a director, or reads its events.
             Act::Reply { .. } | Act::NoEvents { .. } | Act::Released { .. } => {}
+            // It is not a node of a pair.
+            Act::Pair(_) | Act::RollBack { .. } | Act::Deposed | Act::Trouble(_) => {}
         }
     }
 

@@ -1,9 +1,11 @@
 //! Lets worlds of clusters happen: `swarm [SEED | FIRST..END] [--tell]`. Without a seed, worlds until stopped. Ends with 1 at
 //! the first world in which something is violated, and says how to repeat it. `--digest` prints
 //! what proves that two runs are the same. `--plant BUG` plants a fault, to see it found.
+//! `--controllers` lets the worlds be those of controllers.
 
 use baton_protocol::pair::planted::{Bug, Bugs};
 use baton_protocol::time::Duration;
+use baton_sim::cluster::controllers;
 use baton_sim::cluster::swarm::{Failure, Sometimes, pass, tell};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
     let range = words.iter().find_map(|word| range_of(word)).unwrap_or(0..u64::MAX);
     let bugs = Bug::ALL.into_iter().find(|bug| words.contains(&format!("{bug:?}"))).map_or(Bugs::NONE, Bugs::plant);
     std::panic::set_hook(Box::new(|_| {}));
+    if words.iter().any(|word| word == "--controllers") {
+        return controllers_of(range, tells);
+    }
     if tells {
         println!("{}", tell(range.start, bugs, 0..u64::MAX));
         return ExitCode::SUCCESS;
@@ -117,4 +122,19 @@ fn range_of(word: &str) -> Option<Range<u64>> {
         Some((first, end)) => Some(first.parse().ok()?..end.parse().ok()?),
         None => word.parse().ok().map(|seed: u64| seed..seed + 1),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "a command")]
+fn controllers_of(seeds: Range<u64>, tells: bool) -> ExitCode {
+    for seed in seeds {
+        if tells {
+            println!("{}", controllers::tell(seed));
+            return ExitCode::SUCCESS;
+        }
+        if let Some(violation) = controllers::pass(seed).violation {
+            println!("{violation}; repeat: cargo swarm {seed} --controllers --tell");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// A change that storage was told.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Change {
+pub(super) enum Change {
     Append(Generation, Record),
     Truncate(Generation, Position),
     Put(u64, &'static str, Arc<[u8]>),
@@ -63,8 +63,30 @@ impl Disk {
         self.unsynced.len()
     }
 
+    /// What it was told when its host was switched off is not to be confirmed any more.
+    pub(super) fn restart(&mut self) {
+        self.generation = Generation(0);
+        self.puts = 0;
+    }
+
+    /// Is told a change.
+    pub(super) fn tell(&mut self, change: Change) {
+        self.unsynced.push(change);
+    }
+
+    /// Power is lost, and only the first so many changes have come through.
+    pub(super) fn lose(&mut self, kept: usize) {
+        self.sync(kept.min(self.unsynced.len()));
+        self.unsynced.clear();
+    }
+
+    /// The value of a cell.
+    pub(super) fn cell(&self, name: &str) -> Option<&[u8]> {
+        self.cells.get(name).map(|bytes| &**bytes)
+    }
+
     /// Makes the first so many changes durable.
-    fn sync(&mut self, count: usize) -> Stored {
+    pub(super) fn sync(&mut self, count: usize) -> Stored {
         for change in self.unsynced.drain(..count) {
             match change {
                 Change::Append(generation, record) => {
@@ -175,11 +197,9 @@ impl Host {
     pub fn start(&mut self, now: Instant, seed: u64) -> Vec<Left> {
         assert!(!self.is_running() && !self.disk.is_busy());
         self.starts += 1;
-        self.disk.generation = Generation(0);
-        self.disk.puts = 0;
+        self.disk.restart();
         let end = self.disk.end();
-        let vote = self.disk.cells.get(VOTE_CELL).map(|bytes| &**bytes);
-        let epochs = self.disk.cells.get(EPOCHS_CELL).map(|bytes| &**bytes);
+        let (vote, epochs) = (self.disk.cell(VOTE_CELL), self.disk.cell(EPOCHS_CELL));
         let recovered = Recovered { released: Offset::ZERO, image: Position::ORIGIN, end };
         let journal = Journal::following(recovered, self.limits);
         let understood = "a node understands its own cells";
@@ -197,8 +217,7 @@ impl Host {
     /// The process ends at once, and of what was not synced only the first `kept` changes have reached the disk.
     pub fn crash(&mut self, kept: usize) {
         self.process = None;
-        self.disk.sync(kept.min(self.disk.unsynced.len()));
-        self.disk.unsynced.clear();
+        self.disk.lose(kept);
         self.news.clear();
     }
 
@@ -269,14 +288,12 @@ impl Host {
                 for effect in effects {
                     match effect {
                         Effect::Append { generation, record } => {
-                            self.disk.unsynced.push(Change::Append(generation, record));
+                            self.disk.tell(Change::Append(generation, record));
                         }
                         Effect::Truncate { generation, to } => {
-                            self.disk.unsynced.push(Change::Truncate(generation, to));
+                            self.disk.tell(Change::Truncate(generation, to));
                         }
-                        Effect::Put { number, cell, value } => {
-                            self.disk.unsynced.push(Change::Put(number, cell, value))
-                        }
+                        Effect::Put { number, cell, value } => self.disk.tell(Change::Put(number, cell, value)),
                         Effect::Release { .. } => {}
                         Effect::Hint(ToyHint::Pair(PairHint::Send(to, envelope)))
                         | Effect::Promise { promise: ToyPromise::Pair(to, envelope), .. } => {
@@ -301,9 +318,7 @@ impl Host {
                 node.step(now, input, &mut effects);
                 for effect in effects {
                     match effect {
-                        Effect::Put { number, cell, value } => {
-                            self.disk.unsynced.push(Change::Put(number, cell, value))
-                        }
+                        Effect::Put { number, cell, value } => self.disk.tell(Change::Put(number, cell, value)),
                         Effect::Hint(PairHint::Send(to, envelope)) => left.push(Left::Message(to, envelope)),
                         Effect::Promise { promise, .. } => left.push(Left::Message(promise.to, promise.envelope)),
                         _ => {}

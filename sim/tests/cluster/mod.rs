@@ -3,6 +3,7 @@
 mod scenarios;
 
 use baton_protocol::pair::planted::{Bug, Bugs};
+use baton_sim::cluster::controllers;
 use baton_sim::cluster::explorer::{Budget, Grain, Small, explore};
 use baton_sim::cluster::swarm::{Sometimes, pass};
 use std::collections::BTreeSet;
@@ -53,4 +54,29 @@ fn the_explorer_exhausts_a_small_cluster() {
     let explored = explore(Small::coupled(Grain::Host, budget, Bugs::NONE), 3_000_000);
     assert_eq!(explored.counterexample, None);
     assert!(explored.is_exhausted, "{} states", explored.states);
+}
+
+/// Two controllers and a watch, with clients and a reader.
+#[test]
+fn a_pair_of_controllers_keeps_what_it_answers() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
+    for seed in 0..150 {
+        let shown = controllers::pass(seed);
+        wrong.extend(
+            shown.violation.map(|violation| format!("{violation}; repeat: cargo swarm {seed} --controllers --tell")),
+        );
+        seen.extend(shown.seen.into_keys());
+    }
+    std::panic::set_hook(previous);
+    assert_eq!(wrong, Vec::<String>::new());
+    let missing: Vec<_> = controllers::Sometimes::ALL.into_iter().filter(|what| !seen.contains(what)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
+}
+
+#[test]
+fn a_seed_makes_the_same_pair_of_controllers_again() {
+    let (one, two) = (controllers::pass(7), controllers::pass(7));
+    assert_eq!((one.digest, one.orders), (two.digest, two.orders));
 }

@@ -10,6 +10,7 @@ mod agent_link;
 mod bulk;
 mod handover;
 mod length;
+mod office;
 mod reaction;
 mod reset;
 
@@ -24,6 +25,7 @@ use crate::reading::{Found, StoredReading};
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
 use agent_link::{AgentLink, AgentReason};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -32,6 +34,7 @@ use baton_protocol::deadline::Deadlines;
 use baton_protocol::event_id::EventId;
 use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
+use baton_protocol::pair::{Order, Pair, PairInput};
 use baton_protocol::random::Random;
 use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::time::{Instant, Now};
@@ -42,6 +45,7 @@ use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::state::State;
 use baton_workflow::time::Timestamp;
+use office::Office;
 
 /// Most readers that wait at a time.
 pub const MAX_READERS: usize = 10_000;
@@ -60,7 +64,7 @@ pub struct ControllerConfig {
 }
 
 /// What the host says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum ControllerInput {
     /// About links.
     Link(LinkInput),
@@ -97,6 +101,17 @@ pub enum ControllerInput {
         /// Readers need no events until here any more.
         released: EventId,
     },
+    /// About the pair. What comes with more has inputs of its own: [`Self::Order`] and [`Self::RolledBack`].
+    Pair(PairInput),
+    /// Somebody orders something about the pair; answered when it is done, or refused.
+    Order {
+        /// Who.
+        caller: CallerId,
+        /// What.
+        order: Order,
+    },
+    /// The answer to [`Act::RollBack`]: the replica of the journal as it ends there, built by [`Controller::rebuild`].
+    RolledBack(Box<Replica>),
 }
 
 /// When to look again.
@@ -111,7 +126,8 @@ enum Reason {
 pub struct Controller {
     config: ControllerConfig,
     replica: Replica,
-    random: Random,
+    seed: u64,
+    office: Office,
     agents: BTreeMap<AgentPath, AgentLink>,
     links: BTreeMap<LinkId, AgentPath>,
     /// Readers for whom there is nothing yet.
@@ -153,18 +169,32 @@ impl Controller {
         image: Option<&[u8]>,
         records: impl IntoIterator<Item = &'r Record>,
     ) -> Result<Self, RecoveryError> {
+        let replica = Self::rebuild(&config, image, records)?;
+        Ok(Self::with_replica(config, replica))
+    }
+
+    /// What an image and the records after it make up, for [`ControllerInput::RolledBack`].
+    ///
+    /// # Errors
+    /// When one of them is not understood, or they contradict each other.
+    pub fn rebuild<'r>(
+        config: &ControllerConfig,
+        image: Option<&[u8]>,
+        records: impl IntoIterator<Item = &'r Record>,
+    ) -> Result<Replica, RecoveryError> {
         let mut replica = Replica::of_image(image, State::controller(config.controller_id.clone()), nowhere())?;
         for record in records {
             replica.apply(record)?;
         }
-        Ok(Self::with_replica(config, replica))
+        Ok(replica)
     }
 
     fn with_replica(config: ControllerConfig, replica: Replica) -> Self {
         Self {
             config,
             replica,
-            random: Random::new(0),
+            seed: 0,
+            office: Office::default(),
             agents: BTreeMap::new(),
             links: BTreeMap::new(),
             readers: BTreeMap::new(),
@@ -206,17 +236,24 @@ impl Controller {
         self.agents.get(agent).is_some_and(AgentLink::is_reconciled)
     }
 
-    fn start(&mut self, turn: Turn<'_>, seed: u64) {
-        self.random = Random::new(seed);
-        if self.replica.relations().journal_id.is_empty() {
-            let journal_id = format!("{:016x}", self.random.child("journal id").next());
-            let node_id = self.config.node_id.clone();
-            let event = NodeEvent::JournalInitialized { node_id, journal_id, seed: seed.to_string() };
-            self.replica.take(turn, Event::Node(event));
-            let controller_id = self.config.controller_id.clone();
-            self.replica.take(turn, Event::Node(NodeEvent::ControllerInitialized { controller_id }));
+    /// The first events of the journal.
+    fn initialize(&mut self, turn: Turn<'_>) {
+        if !self.replica.relations().journal_id.is_empty() {
+            return;
         }
-        self.replica.take(turn, Event::Node(NodeEvent::NodeReady { timezone: turn.around.zone.to_string() }));
+        let journal_id = format!("{:016x}", Random::new(self.seed).child("journal id").next());
+        let node_id = self.config.node_id.clone();
+        let event = NodeEvent::JournalInitialized { node_id, journal_id, seed: self.seed.to_string() };
+        self.replica.take(turn, Event::Node(event));
+        let controller_id = self.config.controller_id.clone();
+        self.replica.take(turn, Event::Node(NodeEvent::ControllerInitialized { controller_id }));
+    }
+
+    /// Derives from the state what is to be done. `is_ready` says whether that is worth an event.
+    fn take_up(&mut self, turn: Turn<'_>, is_ready: bool) {
+        if is_ready {
+            self.replica.take(turn, Event::Node(NodeEvent::NodeReady { timezone: turn.around.zone.to_string() }));
+        }
         let orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
         for id in &orders {
             self.set_alarm(id);
@@ -227,8 +264,8 @@ impl Controller {
     }
 
     fn command(&mut self, turn: Turn<'_>, caller: CallerId, command: &Command, out: &mut Outbox<'_, Self>) {
-        if out.is_congested() {
-            let problem = Problem::coded("Busy", [], "The controller is busy: its journal is behind. Try again later");
+        let is_behind = || Problem::coded("Busy", [], "The controller is busy: its journal is behind. Try again later");
+        if let Some(problem) = self.unfit_for_commands().or_else(|| out.is_congested().then(is_behind)) {
             let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
             return out.hint(Act::Reply { caller, reply });
         }
@@ -373,6 +410,9 @@ impl Controller {
 
     fn read(&mut self, reader: ReaderId, after: EventId, out: &mut Outbox<'_, Self>) {
         self.forget_reader(reader);
+        if !self.is_active() {
+            return out.hint(Act::NoEvents { reader });
+        }
         let is_full = self.readers.len() + self.reading.len() >= MAX_READERS;
         match self.replica.feed().after(after) {
             Following::Events { events, end } => {
@@ -449,6 +489,41 @@ impl Controller {
         }
     }
 
+    fn on_arrived(&mut self, turn: Turn<'_>, input: ControllerInput, out: &mut Outbox<'_, Self>) {
+        match input {
+            ControllerInput::Link(input) => self.on_link(turn, input, out),
+            ControllerInput::Command { caller, command } => self.command(turn, caller, &command, out),
+            ControllerInput::Read { reader, after } => self.read(reader, after, out),
+            ControllerInput::Unread { reader } => {
+                self.forget_reader(reader);
+                out.withdraw(&Lane::Reader(reader));
+            }
+            ControllerInput::Records { reader, records } => self.on_records(reader, &records, out),
+            ControllerInput::Imaged { at, released } => self.on_imaged(at, released, out),
+            // The pair has seen to it.
+            ControllerInput::Pair(_) | ControllerInput::Order { .. } | ControllerInput::RolledBack(_) => {}
+        }
+    }
+
+    /// When to look again at what no input announces.
+    fn look_ahead(&mut self, now: Now, out: &Outbox<'_, Self>) {
+        self.put_off =
+            (self.is_active() && out.is_congested()).then(|| now.instant + self.config.timing.congestion_retry);
+        if !self.office.is_working {
+            (self.clock_check, self.go_on) = (None, None);
+            return;
+        }
+        let check = self.clock_check.filter(|at| *at > now.instant);
+        let ends = [self.state().notices().next_end_of_life(), self.state().plans().next_deletion()];
+        self.clock_check = self
+            .alarms
+            .deadline(now, self.config.timing.wall_clock_check, ends.into_iter().flatten())
+            .into_iter()
+            .chain(check)
+            .min();
+        self.go_on = self.has_left_something().then_some(now.instant);
+    }
+
     /// Lets out what waits for the record of this step.
     fn let_out(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
         for (lane, outgoing) in core::mem::take(&mut self.outgoing) {
@@ -463,6 +538,8 @@ impl Controller {
                         out.hint(Act::Reply { caller, reply });
                     }
                     Lane::Reader(reader) => out.hint(Act::NoEvents { reader }),
+                    // The pair says it again.
+                    Lane::Pair(_) => {}
                 }
             }
         }
@@ -501,58 +578,51 @@ impl Machine for Controller {
     type Promise = Outgoing;
 
     fn step(&mut self, now: Now, input: Input<ControllerInput>, out: &mut Outbox<'_, Self>) {
+        if let Input::Start { seed } = input {
+            self.seed = seed;
+        }
+        let input = self.step_pair(now, input, out);
         let locality = core::mem::take(&mut self.config.locality);
         let turn = Turn::new(now, out.journal().epoch(), &locality);
+        self.follow_office(turn, out);
         // Others are not to wait for what was left.
         let goes_on = matches!(input, Input::Start { .. } | Input::Due);
         match input {
-            Input::Start { seed } => self.start(turn, seed),
+            Input::Start { .. } | Input::Stored(_) => {}
             Input::Due => self.on_due(turn, out),
-            Input::Stored(_) => {}
-            Input::Arrived(input) => match input {
-                ControllerInput::Link(input) => self.on_link(turn, input, out),
-                ControllerInput::Command { caller, command } => self.command(turn, caller, &command, out),
-                ControllerInput::Read { reader, after } => self.read(reader, after, out),
-                ControllerInput::Unread { reader } => {
-                    self.forget_reader(reader);
-                    out.withdraw(&Lane::Reader(reader));
-                }
-                ControllerInput::Records { reader, records } => self.on_records(reader, &records, out),
-                ControllerInput::Imaged { at, released } => self.on_imaged(at, released, out),
-            },
+            Input::Arrived(input) => self.on_arrived(turn, input, out),
         }
-        self.on_alarms(turn, out);
-        if goes_on {
-            self.go_on(turn, out);
-        }
-        self.react(turn);
-        self.flush_commands(turn, out);
-        if let Some(committing) = self.replica.commit(out) {
-            self.serve_readers(&committing.events);
+        if self.office.is_working {
+            self.on_alarms(turn, out);
+            if goes_on {
+                self.go_on(turn, out);
+            }
+            self.react(turn);
+            self.flush_commands(turn, out);
+            if let Some(committing) = self.replica.commit(out) {
+                self.serve_readers(&committing.events);
+            }
         }
         self.let_out(turn, out);
-        let check = self.clock_check.filter(|at| *at > now.instant);
-        let ends = [self.state().notices().next_end_of_life(), self.state().plans().next_deletion()];
-        self.clock_check = self
-            .alarms
-            .deadline(now, self.config.timing.wall_clock_check, ends.into_iter().flatten())
-            .into_iter()
-            .chain(check)
-            .min();
-        self.put_off = out.is_congested().then(|| now.instant + self.config.timing.congestion_retry);
-        self.go_on = self.has_left_something().then_some(now.instant);
+        self.settle_pair(now, out);
+        self.look_ahead(now, out);
         self.config.locality = locality;
     }
 
     fn deadline(&self) -> Option<Instant> {
         // What is due would be put off again at once.
-        self.put_off.or_else(|| self.go_on.into_iter().chain(self.deadlines.next()).chain(self.clock_check).min())
+        let own =
+            self.put_off.or_else(|| self.go_on.into_iter().chain(self.deadlines.next()).chain(self.clock_check).min());
+        own.into_iter().chain(self.pair().and_then(Pair::deadline)).min()
     }
 
     fn check(&self) {
         self.deadlines.check();
         assert!(self.outgoing.is_empty(), "something was not let out");
         assert_eq!(self.replica.pending_len(), 0, "something was decided but not written");
+        if let Some(pair) = self.pair() {
+            pair.check();
+        }
         for (link, path) in &self.links {
             assert!(self.agents.get(path).is_some_and(|agent| agent.has_link(*link)), "{link} leads nowhere");
         }

@@ -180,6 +180,41 @@ crate::json_union! {
             /// The event with which the command began.
             begun: i64 => "begun";
         };
+        /// The standby has everything, and commits wait for it.
+        ClusterCoupled => "ClusterCoupled" {
+            /// The active node.
+            active_id: String => "activeId";
+        };
+        /// The standby is lost; the active goes on alone.
+        ClusterPassiveLost => "ClusterPassiveLost" {
+            /// The standby.
+            id: String => "id";
+        };
+        /// The active was lost, and the standby has taken over.
+        ClusterFailedOver => "ClusterFailedOver" {
+            /// The node that was lost.
+            failed_active_id: String => "failedActiveId";
+            /// The node that is active now.
+            activated_id: String => "activatedId";
+            /// Where its journal went on.
+            failed_at: JournalPosition => "failedAt";
+        };
+        /// The active has handed over to the standby.
+        ClusterSwitchedOver => "ClusterSwitchedOver" {
+            /// The node that is active now.
+            activated_id: String => "activatedId";
+        };
+    }
+}
+
+crate::json_struct! {
+    /// A place in a journal.
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    pub struct JournalPosition {
+        /// The last event before it.
+        file_event_id: i64 => "fileEventId";
+        /// The number of records before it.
+        position: i64 => "position";
     }
 }
 
