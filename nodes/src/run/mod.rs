@@ -44,10 +44,6 @@ use view::{End, How, View};
 /// How often the screen is renewed.
 const SCREEN: Duration = Duration::from_millis(200);
 
-/// Threads for all nodes together; the terminal has one of its own, and so has each journal. What nodes do takes little of a job's
-/// time: more threads would mostly wake each other up.
-const WORKERS: usize = 1;
-
 /// So long it may take that everything ends, when the order has.
 const STOPPING: Duration = Duration::from_secs(5);
 
@@ -110,7 +106,7 @@ impl Failure {
 pub fn main(arguments: &RunArguments) -> ExitCode {
     let is_json = arguments.json || !io::stdout().is_terminal();
     let mut report = if is_json { Report::Json(JsonReport::new()) } else { Report::Terminal(TerminalReport::new()) };
-    let result = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+    let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let result = runtime.block_on(run(arguments, &mut report));
             // A person may still be asked; that thread ends with the process.
