@@ -20,6 +20,9 @@
 //!   said that there is nobody ([`link::Ending::Refused`]): then the processes of a subagent are lost at once;
 //! - delivers [`Input::Due`](baton_protocol::machine::Input::Due) at the node's deadline;
 //! - takes an [image](replica::Replica::image) now and then, when all of the journal is committed, and says when it is durable.
+//! - of a controller in a pair: hands in the pair with what its cells hold ([`controller::Controller::with_pair`]) and a journal
+//!   that follows, connects it with the other voters, and rebuilds the replica when the journal is cut
+//!   ([`host::Act::RollBack`]).
 //!
 //! Frames are encoded and decoded in the machines: a host moves bytes.
 //!

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let bugs = Bug::ALL.into_iter().find(|bug| words.contains(&format!("{bug:?}"))).map_or(Bugs::NONE, Bugs::plant);
     std::panic::set_hook(Box::new(|_| {}));
     if words.iter().any(|word| word == "--controllers") {
-        return controllers_of(range, tells);
+        return controllers_of(range, bugs, tells);
     }
     if tells {
         println!("{}", tell(range.start, bugs, 0..u64::MAX));
@@ -125,13 +125,13 @@ fn range_of(word: &str) -> Option<Range<u64>> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command")]
-fn controllers_of(seeds: Range<u64>, tells: bool) -> ExitCode {
+fn controllers_of(seeds: Range<u64>, bugs: Bugs, tells: bool) -> ExitCode {
     for seed in seeds {
         if tells {
-            println!("{}", controllers::tell(seed));
+            println!("{}", controllers::tell(seed, bugs));
             return ExitCode::SUCCESS;
         }
-        if let Some(violation) = controllers::pass(seed).violation {
+        if let Some(violation) = controllers::pass(seed, bugs).violation {
             println!("{violation}; repeat: cargo swarm {seed} --controllers --tell");
             return ExitCode::FAILURE;
         }

@@ -63,7 +63,7 @@ fn a_pair_of_controllers_keeps_what_it_answers() {
     std::panic::set_hook(Box::new(|_| {}));
     let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
     for seed in 0..150 {
-        let shown = controllers::pass(seed);
+        let shown = controllers::pass(seed, Bugs::NONE);
         wrong.extend(
             shown.violation.map(|violation| format!("{violation}; repeat: cargo swarm {seed} --controllers --tell")),
         );
@@ -77,6 +77,18 @@ fn a_pair_of_controllers_keeps_what_it_answers() {
 
 #[test]
 fn a_seed_makes_the_same_pair_of_controllers_again() {
-    let (one, two) = (controllers::pass(7), controllers::pass(7));
+    let (one, two) = (controllers::pass(7, Bugs::NONE), controllers::pass(7, Bugs::NONE));
     assert_eq!((one.digest, one.orders), (two.digest, two.orders));
+}
+
+#[test]
+fn worlds_of_controllers_find_planted_faults() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let missed: Vec<Bug> = [Bug::CommitUnacknowledged, Bug::CutTooMuch, Bug::KeepEpoch]
+        .into_iter()
+        .filter(|&bug| (0..100).all(|seed| controllers::pass(seed, Bugs::plant(bug)).violation.is_none()))
+        .collect();
+    std::panic::set_hook(previous);
+    assert!(missed.is_empty(), "not found: {missed:?}");
 }

@@ -1,0 +1,110 @@
+//! What must hold in the world.
+
+use super::host::Host;
+use super::{COMPARE, Event, Sometimes, World};
+use baton_machine::codec::Assembly;
+use baton_machine::controller::Controller;
+use baton_protocol::pair::Pair;
+use baton_protocol::record::Position;
+use baton_protocol::register::{Mode, Seat};
+use baton_workflow::id::OrderId;
+use baton_workflow::model::event::Event as WorkflowEvent;
+use baton_workflow::model::order::OrderState;
+use baton_workflow::model::order_event::OrderEvent;
+use std::collections::BTreeSet;
+
+impl World {
+    pub(super) fn is_well(&self) -> bool {
+        let known: Vec<_> = self.hosts.iter().filter_map(|host| host.controller()?.pair()?.known()).collect();
+        let is_coupled = known.len() == 2 && known[0] == known[1] && known[0].mode == Mode::Coupled;
+        let Some(active) = self.active() else { return false };
+        let Some(controller) = self.hosts[active as usize].controller() else { return false };
+        let is_finished =
+            |id: &OrderId| controller.state().order(id).is_some_and(|order| order.state == OrderState::Finished);
+        let all_are_answered = self.answers_since_heal.len() == self.clients.len();
+        is_coupled && all_are_answered && self.answered_before_heal.iter().all(is_finished)
+    }
+
+    pub(super) fn state(&self) -> String {
+        let node = |host: &Host| match (host.node(), host.controller()) {
+            (Some(node), Some(controller)) => format!(
+                "active: {}, {}, {:?}, {} orders of which {} are finished",
+                controller.is_active(),
+                controller.pair().and_then(Pair::known).map_or_else(|| "knows nothing".to_owned(), |it| it.to_string()),
+                node.journal().watermarks(),
+                controller.state().orders().count(),
+                controller.state().orders().filter(|order| order.state == OrderState::Finished).count(),
+            ),
+            _ => "does not run".to_owned(),
+        };
+        let [first, second] = &self.hosts;
+        format!("first {}; second {}; answered {}", node(first), node(second), self.answered.len())
+    }
+
+    /// The states that are to be equal.
+    pub(super) fn compare(&mut self) -> Result<(), String> {
+        self.at(COMPARE, Event::Compare);
+        let mut whole: Vec<(&Controller, Position)> = Vec::new();
+        for host in &self.hosts {
+            let (Some(controller), Some(node)) = (host.controller(), host.node()) else { continue };
+            if !controller.may_be_imaged() {
+                continue;
+            }
+            let end = node.journal().end();
+            if !host.disk.is_busy() && host.disk.end() == end {
+                controller.replica().check_equal(&host.recover()?);
+            }
+            whole.push((controller, end));
+        }
+        if let [(first, end), (second, other)] = whole[..]
+            && end == other
+            && end != Position::ORIGIN
+        {
+            first.replica().check_equal(second.replica());
+            self.see(Sometimes::Compared);
+        }
+        Ok(())
+    }
+
+    /// At the end: no order was added twice, and the reader has seen everything.
+    pub(super) fn look_back(&mut self) -> Result<(), String> {
+        let active = self.active().ok_or("nobody is active")?;
+        let (mut assembly, mut events) = (Assembly::default(), Vec::new());
+        for record in self.hosts[active as usize].disk.records() {
+            let assembled = assembly.add(record).map_err(|error| error.to_string())?;
+            events.extend(assembled.into_iter().flat_map(|assembled| assembled.transaction.events));
+        }
+        let mut added = BTreeSet::new();
+        for stamped in &events {
+            match &stamped.event {
+                WorkflowEvent::Order(id, OrderEvent::OrderAdded { .. }) if !added.insert(id.clone()) => {
+                    return Err(format!("S10: {id} was added twice"));
+                }
+                WorkflowEvent::Node(event) => match event.type_name() {
+                    "ClusterFailedOver" => self.see(Sometimes::FailedOver),
+                    "ClusterSwitchedOver" => self.see(Sometimes::SwitchedOver),
+                    "ClusterPassiveLost" => self.see(Sometimes::PassiveLost),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        let ids = events.iter().map(|event| event.event_id);
+        if !ids.take(self.reader.events.len()).eq(self.reader.events.iter().copied()) {
+            return Err("S7: the reader has seen other events than those of the journal".to_owned());
+        }
+        if self.reader.events.is_empty() {
+            return Err("S7: the reader has seen nothing".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What was answered is there.
+    pub(super) fn activated(&mut self, seat: Seat) -> Result<(), String> {
+        let Some(controller) = self.hosts[seat as usize].controller() else { return Ok(()) };
+        match self.answered.iter().find(|id| controller.state().order(id).is_none()) {
+            None => Ok(()),
+            Some(id) => Err(format!("S2: {id} was answered, but {seat}, which is active now, does not have it")),
+        }
+    }
+}
