@@ -1,7 +1,7 @@
-//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]] [--fine]`. Ends with 1 when something
+//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]] [--fine] [--plant BUG]`. Ends with 1 when something
 //! is violated.
 
-use baton_protocol::pair::planted::Bugs;
+use baton_protocol::pair::planted::{Bug, Bugs};
 use baton_sim::cluster::explorer::{Budget, Grain, Small, explore};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,9 +15,12 @@ fn main() -> ExitCode {
     for (field, number) in fields.into_iter().zip(numbers.iter().skip(1)) {
         *field = u8::try_from(*number).unwrap_or(u8::MAX);
     }
-    let grain = if std::env::args().any(|word| word == "--fine") { Grain::Message } else { Grain::Host };
+    let words: Vec<String> = std::env::args().collect();
+    let grain = if words.iter().any(|word| word == "--fine") { Grain::Message } else { Grain::Host };
+    let bugs = Bug::ALL.into_iter().find(|bug| words.contains(&format!("{bug:?}"))).map_or(Bugs::NONE, Bugs::plant);
+    std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
-    let explored = explore(Small::coupled(grain, budget, Bugs::NONE), most);
+    let explored = explore(Small::coupled(grain, budget, bugs), most);
     if let Some(story) = &explored.counterexample {
         println!("{story}");
     }

@@ -7,6 +7,7 @@ use baton_sim::cluster::controllers;
 use baton_sim::cluster::explorer::{Budget, Grain, Small, explore};
 use baton_sim::cluster::swarm::{Sometimes, pass};
 use std::collections::BTreeSet;
+use std::panic::{UnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 use std::process::Command;
 
 /// A short campaign; the long one is a command of its own.
@@ -47,13 +48,45 @@ fn a_seed_makes_the_same_world_again() {
     }
 }
 
-/// All runs of a small cluster.
+/// All runs of a small cluster with two kills, and with one of each fault. Larger ones: `cargo explore`.
 #[test]
-fn the_explorer_exhausts_a_small_cluster() {
-    let budget = Budget { adds: 1, crashes: 0, losses: 1, dues: 1, switches: 0 };
-    let explored = explore(Small::coupled(Grain::Host, budget, Bugs::NONE), 3_000_000);
-    assert_eq!(explored.counterexample, None);
-    assert!(explored.is_exhausted, "{} states", explored.states);
+fn the_explorer_exhausts_small_clusters() {
+    for budget in [
+        Budget { adds: 2, crashes: 2, losses: 0, dues: 0, switches: 0 },
+        Budget { adds: 1, crashes: 1, losses: 0, dues: 1, switches: 0 },
+        Budget { adds: 1, crashes: 0, losses: 1, dues: 1, switches: 1 },
+    ] {
+        let explored = explore(Small::coupled(Grain::Host, budget, Bugs::NONE), 3_000_000);
+        assert_eq!(explored.counterexample, None);
+        assert!(explored.is_exhausted, "{} states of {budget:?}", explored.states);
+    }
+}
+
+#[test]
+fn the_explorer_finds_every_planted_fault() {
+    let one_of_each = Budget { adds: 1, crashes: 1, losses: 0, dues: 1, switches: 0 };
+    let two_ask = Budget { adds: 0, crashes: 1, losses: 0, dues: 2, switches: 0 };
+    quietly(|| {
+        for bug in Bug::ALL {
+            let misses = |budget| {
+                // Some faults show before it is coupled.
+                let found = catch_unwind(|| explore(Small::coupled(Grain::Host, budget, Bugs::plant(bug)), 500_000));
+                found.is_ok_and(|explored| explored.counterexample.is_none())
+            };
+            assert!(!misses(one_of_each) || !misses(two_ask), "{bug:?} is not found");
+        }
+    });
+}
+
+/// Without the words of the panics that are expected.
+fn quietly(test: impl FnOnce() + UnwindSafe) {
+    let previous = take_hook();
+    set_hook(Box::new(|_| {}));
+    let result = catch_unwind(test);
+    set_hook(previous);
+    if let Err(panic) = result {
+        resume_unwind(panic);
+    }
 }
 
 /// Two controllers and a watch, with clients and a reader.
