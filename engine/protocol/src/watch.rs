@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::register::{Answer, EpochRecord, Incarnation, Question, Refusal, Seat, Vote, Voter};
 use crate::time::{Instant, Now};
 
-/// The watch's part in a cluster, to be embedded in a machine, or to be one by itself: [`WatchMachine`].
+/// The watch's part in a cluster. Hosted as [`WatchMachine`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Watch {
     timing: Timing,
@@ -95,7 +95,8 @@ impl Watch {
 
     fn received(&mut self, now: Instant, envelope: Envelope, out: &mut Outbox<'_, WatchMachine>) {
         let Some(contact) = self.contacts.get_mut(envelope.from as usize) else { return };
-        contact.heard(now, &envelope);
+        let member = self.voter.vote().accepted.map(|accepted| accepted.record.members.at(envelope.from));
+        contact.heard(now, &envelope, member);
         match envelope.message {
             Message::Beat { decided, .. } => {
                 if let Some(decided) = decided
@@ -142,9 +143,7 @@ impl Watch {
     fn is_alive(&self, now: Instant, seat: Seat, refused: bool) -> bool {
         let Some(contact) = self.contacts.get(seat as usize) else { return false };
         let is_gone = refused && !contact.is_up();
-        let member = self.voter.vote().accepted.map(|accepted| accepted.record.members.at(seat));
-        let is_stranger = contact.incarnation().is_some_and(|who| member.is_some_and(|member| member != who));
-        !is_gone && !is_stranger && !contact.is_lost(now, self.timing.watch_silence)
+        !is_gone && !contact.is_lost(now, self.timing.watch_silence)
     }
 
     fn greet(&self, to: Seat, out: &mut Outbox<'_, WatchMachine>) {

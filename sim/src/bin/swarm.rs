@@ -6,7 +6,9 @@
 use baton_protocol::pair::planted::{Bug, Bugs};
 use baton_protocol::time::Duration;
 use baton_sim::cluster::controllers;
-use baton_sim::cluster::swarm::{Failure, Sometimes, pass, tell};
+use baton_sim::cluster::plan::Failure;
+use baton_sim::cluster::shown::Sometimes;
+use baton_sim::cluster::swarm::{pass, tell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::ExitCode;

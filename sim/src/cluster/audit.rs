@@ -5,7 +5,7 @@ use super::host::{Host, Left};
 use super::toy::{News, Number, length};
 use baton_protocol::pair::message::Message;
 use baton_protocol::record::{Epoch, Record};
-use baton_protocol::register::Seat;
+use baton_protocol::register::{EpochRecord, Seat};
 use std::collections::BTreeMap;
 
 /// What was committed, answered and decided so far, and by whom.
@@ -19,6 +19,8 @@ pub struct Audit {
     writers: BTreeMap<Epoch, (Seat, u64)>,
     /// How often a take-over, cut and so on have been seen.
     activations: usize,
+    /// What is decided, by epoch.
+    decided: BTreeMap<Epoch, EpochRecord>,
 }
 
 /// What is wrong.
@@ -35,6 +37,7 @@ impl Audit {
         self.committed_records_survive(host, news)?;
         self.cuts_are_of_uncommitted_records(host, news)?;
         no_trouble(host, news)?;
+        self.one_record_in_an_epoch(host)?;
         self.answers_are_committed(left)?;
         acknowledgements_are_durable(host, left)
     }
@@ -63,6 +66,16 @@ impl Audit {
     pub fn wiped(&mut self, seat: Seat) {
         if let Some(compared) = self.compared.get_mut(seat as usize) {
             *compared = 0;
+        }
+    }
+
+    /// S1, S5, S11: what is decided in an epoch is decided once.
+    fn one_record_in_an_epoch(&mut self, host: &Host) -> Result<(), Violation> {
+        let Some(decided) = host.voter().and_then(|voter| voter.decided()) else { return Ok(()) };
+        let record = decided.record;
+        match self.decided.insert(record.epoch, record) {
+            Some(before) if before != record => Err(format!("S1: decided was {before:?}, and now {record:?}")),
+            _ => Ok(()),
         }
     }
 
@@ -135,10 +148,13 @@ impl Audit {
     }
 
     /// S6: a truncation removes uncommitted records only.
-    fn cuts_are_of_uncommitted_records(&self, host: &Host, news: &[News]) -> Result<(), Violation> {
+    fn cuts_are_of_uncommitted_records(&mut self, host: &Host, news: &[News]) -> Result<(), Violation> {
         for news in news {
             if let News::Cut(at) = news {
                 let at = length(at.offset);
+                // What comes in its place, is to be compared anew.
+                let compared = &mut self.compared[host.seat() as usize];
+                *compared = at.min(*compared);
                 let mut removed = host.disk().records().iter().skip(at).zip(self.committed.iter().skip(at));
                 if removed.any(|(record, committed)| record == committed) {
                     return Err(format!("S6: {} cuts committed records at {at}", host.seat()));

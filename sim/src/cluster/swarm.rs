@@ -5,18 +5,21 @@
 //! cluster has to be alive again within [`LIVE_AGAIN`]: coupled, and answering. In worlds with a single failure the promised
 //! time of a take-over is asserted and reported.
 
+mod faults;
+
 use super::audit::Audit;
 use super::explorer::hash_of;
 use super::host::{Host, Left};
+use super::plan::{Failure, Plan};
+use super::shown::{Shown, Sometimes};
 use super::toy::{News, Number};
 use crate::choice::Choice;
 use crate::trace::Trace;
-use baton_protocol::limit::Limits;
 use baton_protocol::pair::message::{Envelope, Message};
 use baton_protocol::pair::planted::Bugs;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{Mandate, Order, Pair, PairConfig, PairInput};
-use baton_protocol::register::{Members, Mode, Seat, Voter};
+use baton_protocol::register::{Members, Mode, Seat};
 use baton_protocol::time::{Duration, Instant};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -30,202 +33,44 @@ const FAULTY: Duration = Duration::from_secs(40);
 /// A client that gets no answer asks again after this.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a world is like.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// One-way latency of messages, in microseconds.
-    latency: (u64, u64),
-    /// Time of a sync, in microseconds.
-    sync: (u64, u64),
-    /// A message is lost, doubled; of a million.
-    loss: u64,
-    double: u64,
-    /// Mean time between faults of a kind, in milliseconds; zero: never.
-    crash: u64,
-    cut: u64,
-    pause: u64,
-    stall: u64,
-    switch: u64,
-    wipe: u64,
-    /// One failure only, at its time; none of the others then.
-    single: Option<Failure>,
-    clients: u64,
-    limits: Limits,
-}
-
-/// A single failure, for the promised times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Failure {
-    /// The process of the active dies.
-    ActiveDies,
-    /// The active stands still, or its machine is dead: silence.
-    ActiveIsSilent,
-    /// The active is cut off from both others.
-    ActiveIsCutOff,
-    /// The storage of the active hangs.
-    ActiveStalls,
-    /// The process of the standby dies.
-    StandbyDies,
-    /// The standby stands still.
-    StandbyIsSilent,
-    /// The nodes do not reach each other, but both reach the watch.
-    PeersAreCut,
-    /// The watch dies.
-    WatchDies,
-}
-
-impl Failure {
-    /// All.
-    pub const ALL: [Self; 8] = [
-        Self::ActiveDies,
-        Self::ActiveIsSilent,
-        Self::ActiveIsCutOff,
-        Self::ActiveStalls,
-        Self::StandbyDies,
-        Self::StandbyIsSilent,
-        Self::PeersAreCut,
-        Self::WatchDies,
-    ];
-
-    /// Within which time commits go on. A dead process is noticed at once, since its host says so.
-    #[must_use]
-    pub const fn bound(self) -> Duration {
-        match self {
-            Self::ActiveDies | Self::StandbyDies => Duration::from_secs(2),
-            Self::WatchDies => Duration::from_secs(1),
-            // The storage is given up first, then the node.
-            Self::ActiveStalls => Timing::TAKE_OVER,
-            _ => Timing::TARGET,
-        }
-    }
-}
-
-impl Plan {
-    fn draw(choice: &mut Choice) -> Self {
-        let mut often = |of: u64, least, most| if choice.below(of) == 0 { choice.between(least, most) } else { 0 };
-        let (crash, cut, pause, stall, switch, wipe) = (
-            often(2, 2_000, 20_000),
-            often(2, 1_500, 15_000),
-            often(3, 3_000, 20_000),
-            often(4, 5_000, 30_000),
-            often(3, 4_000, 20_000),
-            often(8, 20_000, 40_000),
-        );
-        let (loss, double) = (often(2, 1_000, 200_000), often(2, 1_000, 100_000));
-        let slow = choice.below(4) == 0;
-        let tight = choice.below(2) == 0;
-        let single = (choice.below(3) == 0).then(|| choice.one_of(&Failure::ALL).copied()).flatten();
-        let mut plan = Self {
-            latency: if slow { (1_000, 200_000) } else { (50, 2_000) },
-            sync: if slow { (1_000, 100_000) } else { (100, 5_000) },
-            loss,
-            double,
-            crash,
-            cut,
-            pause,
-            stall,
-            switch,
-            wipe,
-            single,
-            clients: choice.between(1, 4),
-            limits: if tight {
-                Limits { records: 16, record_bytes: 1 << 12, promises: 64, promise_bytes: 1 << 16, puts: 16 }
-            } else {
-                Limits { records: 256, record_bytes: 1 << 16, promises: 512, promise_bytes: 1 << 20, puts: 32 }
-            },
-        };
-        if plan.single.is_some() {
-            plan = Self {
-                latency: (50, 2_000),
-                sync: (100, 5_000),
-                loss: 0,
-                double: 0,
-                crash: 0,
-                cut: 0,
-                pause: 0,
-                stall: 0,
-                switch: 0,
-                wipe: 0,
-                ..plan
-            };
-        }
-        plan
-    }
-}
-
-/// What a campaign is to have seen at least sometimes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sometimes {
-    /// A standby took over.
-    TookOver,
-    /// An active went on alone.
-    WentOnAlone,
-    /// A node handed over by order.
-    SwitchedOver,
-    /// A node cut off records that were never committed.
-    Cut,
-    /// A node that was active learned that it is not any more.
-    Deposed,
-    /// An active started again and stayed active.
-    Restarted,
-    /// The pair coupled again after a fault.
-    CoupledAgain,
-    /// A voter that lost its memory was taken in.
-    Replaced,
-    /// A client asked again and was not counted twice.
-    AskedAgain,
-    /// Both nodes asked for the record at the same time.
-    BothAsked,
-}
-
-impl Sometimes {
-    /// All.
-    pub const ALL: [Self; 10] = [
-        Self::TookOver,
-        Self::WentOnAlone,
-        Self::SwitchedOver,
-        Self::Cut,
-        Self::Deposed,
-        Self::Restarted,
-        Self::CoupledAgain,
-        Self::Replaced,
-        Self::AskedAgain,
-        Self::BothAsked,
-    ];
-}
-
-/// What a world has shown.
-#[derive(Debug)]
-pub struct Shown {
-    /// Digest of all that happened.
-    pub digest: u64,
-    /// How many random numbers were drawn.
-    pub draws: u64,
-    /// How many steps were made.
-    pub steps: u64,
-    /// How much time has passed in it.
-    pub time: Duration,
-    /// What happened at least once, and how often.
-    pub seen: BTreeMap<Sometimes, u64>,
-    /// After the single failure: how long no client was answered.
-    pub outage: Option<(Failure, Duration)>,
-    /// What is wrong, if anything is.
-    pub violation: Option<String>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Event {
-    Arrive { from: Seat, to: Seat, link: u64, number: u64 },
-    LinkUp { one: Seat, other: Seat, link: u64 },
-    LinkDown { at: Seat, of: Seat, refused: bool },
-    Synced { seat: Seat, life: u64 },
-    Wake { seat: Seat, life: u64 },
+    Arrive {
+        from: Seat,
+        to: Seat,
+        link: u64,
+        number: u64,
+    },
+    LinkUp {
+        one: Seat,
+        other: Seat,
+        link: u64,
+    },
+    LinkDown {
+        at: Seat,
+        of: Seat,
+        refused: bool,
+    },
+    Synced {
+        seat: Seat,
+        life: u64,
+    },
+    Wake {
+        seat: Seat,
+        life: u64,
+    },
     Start(Seat),
+    /// A process ends by itself.
+    End(Seat),
+    Appoint(Seat),
     Resume(Seat),
     Unstall(Seat),
     Mend(Seat, Seat),
     Fault(Fault),
-    Ask { client: usize, attempt: u64 },
+    Ask {
+        client: usize,
+        attempt: u64,
+    },
     Single,
 }
 
@@ -269,7 +114,6 @@ struct World {
     clients: Vec<Client>,
     next_number: Number,
     answered: BTreeSet<Number>,
-    last_answer: Instant,
     failed: Option<(Failure, Instant)>,
     outage: Option<(Failure, Duration)>,
     healed: bool,
@@ -316,7 +160,7 @@ impl World {
         let root = Choice::of_seed(seed);
         let plan = Plan::draw(&mut root.child("plan"));
         let host = |seat| {
-            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, couple_lag: 2, bugs };
+            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 11, couple_lag: 2, bugs };
             Host::new(config, plan.limits)
         };
         let clients = (0..plan.clients).map(|_| Client { number: 0, at: Seat::First, attempt: 0 }).collect();
@@ -338,7 +182,6 @@ impl World {
             clients,
             next_number: 0,
             answered: BTreeSet::new(),
-            last_answer: Instant::ZERO,
             failed: None,
             outage: None,
             healed: false,
@@ -367,15 +210,31 @@ impl World {
         }
         self.run_until(Instant::ZERO + FAULTY)?;
         self.heal();
-        let deadline = self.now + LIVE_AGAIN;
+        // Who syncs three times a second, needs its time to catch up.
+        let within = if self.plan.sync.1 > 100_000 { LIVE_AGAIN * 4 } else { LIVE_AGAIN };
+        let deadline = self.now + within;
         let goal = self.audit.committed() + 5;
         while self.now < deadline {
             self.run_until(self.now + Duration::from_millis(500))?;
             if self.is_well(goal) {
-                return Ok(());
+                return self.all_answered_are_there();
             }
         }
-        Err(format!("L2: after healing it is not well within {LIVE_AGAIN:?}: {}", self.state()))
+        Err(format!("L2: after healing it is not well within {within:?}: {}", self.state()))
+    }
+
+    /// S2, S10: at the end every answered number is in the list of both nodes.
+    fn all_answered_are_there(&self) -> Result<(), String> {
+        for host in &self.hosts[..2] {
+            let list: BTreeSet<Number> =
+                host.node().into_iter().flat_map(|node| node.machine().list()).copied().collect();
+            if let Some(lost) = self.answered.difference(&list).next()
+                && list.len() >= self.answered.len()
+            {
+                return Err(format!("S2: {lost} was answered, but {} does not have it", host.seat()));
+            }
+        }
+        Ok(())
     }
 
     fn is_well(&self, goal: usize) -> bool {
@@ -476,6 +335,17 @@ impl World {
                 self.after(seat, left)
             }
             Event::Start(seat) => self.start(seat),
+            Event::End(seat) => {
+                self.crash(seat);
+                let after = self.micros(100_000, 10_000_000);
+                self.at(after, Event::Start(seat));
+                if self.choice.below(2) == 0 {
+                    let after = self.micros(10_000, 5_000_000);
+                    self.at(after, Event::Appoint(seat.peer()));
+                }
+                Ok(())
+            }
+            Event::Appoint(seat) => self.input(seat, PairInput::Ordered(Order::Appoint)),
             Event::Resume(seat) => {
                 self.resume(seat);
                 Ok(())
@@ -515,184 +385,12 @@ impl World {
         self.at(after, Event::LinkUp { one, other, link });
     }
 
-    fn crash(&mut self, seat: Seat) {
-        if !self.hosts[seat as usize].is_running() {
-            return;
-        }
-        let unsynced = self.hosts[seat as usize].disk().unsynced() as u64;
-        let kept = usize::try_from(self.choice.between(0, unsynced)).unwrap_or(0);
-        self.hosts[seat as usize].crash(kept);
-        self.syncing.remove(&seat);
-        self.paused.remove(&seat);
-        self.backlog.remove(&seat);
-        for other in seat.others() {
-            self.unlink(seat, other, true);
-        }
-        // The clients' connections break.
-        for client in 0..self.clients.len() {
-            if self.clients[client].at == seat && self.clients[client].number != 0 {
-                let attempt = self.clients[client].attempt + 1;
-                self.at(Duration::from_millis(20), Event::Ask { client, attempt });
-            }
-        }
-    }
-
-    fn unlink(&mut self, seat: Seat, other: Seat, dead: bool) {
-        if self.links.remove(&order(seat, other)).is_none() {
-            return;
-        }
-        for (at, of) in [(seat, other), (other, seat)] {
-            // A cut is noticed late or never; a death at once, when the host can say so.
-            let is_cut = self.is_cut(of, at);
-            let after = if is_cut {
-                self.micros(500_000, 8_000_000)
-            } else {
-                self.micros(self.plan.latency.0, self.plan.latency.1)
-            };
-            self.at(after, Event::LinkDown { at, of, refused: dead && !is_cut && of == seat });
-        }
-    }
-
-    fn cut(&mut self, one: Seat, other: Seat, both: bool, millis: u64) {
-        self.cuts.insert((one, other));
-        self.at(Duration::from_millis(millis), Event::Mend(one, other));
-        if both {
-            self.cuts.insert((other, one));
-            self.at(Duration::from_millis(millis), Event::Mend(other, one));
-        }
-        self.unlink(one, other, false);
-    }
-
     fn is_cut(&self, from: Seat, to: Seat) -> bool {
         self.cuts.contains(&(from, to))
     }
 
-    fn fault(&mut self, fault: Fault) -> Result<(), String> {
-        if self.healed {
-            return Ok(());
-        }
-        self.schedule_fault(fault);
-        let seat = Seat::ALL[usize::try_from(self.choice.below(3)).unwrap_or(0)];
-        let other = seat.others()[usize::try_from(self.choice.below(2)).unwrap_or(0)];
-        match fault {
-            Fault::Crash => {
-                self.crash(seat);
-                let after = self.micros(10_000, 12_000_000);
-                self.at(after, Event::Start(seat));
-                // Power loss of all.
-                if self.choice.below(10) == 0 {
-                    for other in seat.others() {
-                        self.crash(other);
-                        let after = self.micros(10_000, 5_000_000);
-                        self.at(after, Event::Start(other));
-                    }
-                }
-            }
-            Fault::Cut => {
-                let (both, millis) = (self.choice.below(3) > 0, self.choice.between(10, 12_000));
-                self.cut(seat, other, both, millis);
-                if self.choice.below(3) == 0 {
-                    let third = seat.others().into_iter().find(|&third| third != other).unwrap_or(other);
-                    self.cut(seat, third, both, millis);
-                }
-            }
-            Fault::Pause => {
-                if self.hosts[seat as usize].is_running() {
-                    self.paused.insert(seat);
-                    let after = self.micros(10_000, 15_000_000);
-                    self.at(after, Event::Resume(seat));
-                }
-            }
-            Fault::Stall => {
-                self.stalled.insert(seat);
-                let after = self.micros(10_000, 10_000_000);
-                self.at(after, Event::Unstall(seat));
-            }
-            Fault::Switch => {
-                if let Some(active) = self.active()
-                    && !self.paused.contains(&active)
-                {
-                    return self.input(active, PairInput::Ordered(Order::SwitchOver));
-                }
-            }
-            Fault::Wipe => self.wipe(),
-        }
-        Ok(())
-    }
-
-    /// One voter loses its disk, when the two others are well and know of each other.
-    fn wipe(&mut self) {
-        let voters = self.hosts.iter().filter_map(Host::voter).filter(|voter| !voter.is_ignorant());
-        let known: Vec<_> = voters.filter_map(Voter::decided).collect();
-        let is_well = known.len() == 3 && known.iter().all(|decided| decided.record == known[0].record);
-        let active = known.first().map(|decided| decided.record.active);
-        // Who is about to become active must not be lost together with who was.
-        let is_asking = self.hosts[..2].iter().filter_map(Host::node).any(|node| node.machine().pair().is_asking());
-        if !is_well || is_asking || self.links.len() < 3 || !self.cuts.is_empty() {
-            return;
-        }
-        // The active has what nobody else has, when it is alone.
-        let seat = if self.choice.below(2) == 0 { Seat::Watch } else { active.map_or(Seat::Watch, Seat::peer) };
-        self.crash(seat);
-        self.hosts[seat as usize].wipe();
-        self.audit.wiped(seat);
-        let after = self.micros(10_000, 1_000_000);
-        self.at(after, Event::Start(seat));
-    }
-
     fn active(&self) -> Option<Seat> {
         self.hosts[..2].iter().find(|host| is_active(host)).map(Host::seat)
-    }
-
-    /// The single failure, once the cluster is well.
-    fn fail(&mut self) -> Result<(), String> {
-        let Some(failure) = self.plan.single else { return Ok(()) };
-        let (true, Some(active)) = (self.is_well(1), self.active()) else {
-            self.at(Duration::from_millis(100), Event::Single);
-            return Ok(());
-        };
-        let standby = active.peer();
-        self.failed = Some((failure, self.now));
-        let long = Duration::from_secs(60);
-        match failure {
-            Failure::ActiveDies => self.crash(active),
-            Failure::StandbyDies => self.crash(standby),
-            Failure::WatchDies => self.crash(Seat::Watch),
-            Failure::ActiveIsSilent => {
-                self.paused.insert(active);
-                self.at(long, Event::Resume(active));
-            }
-            Failure::StandbyIsSilent => {
-                self.paused.insert(standby);
-                self.at(long, Event::Resume(standby));
-            }
-            Failure::ActiveStalls => {
-                self.stalled.insert(active);
-                self.at(long, Event::Unstall(active));
-            }
-            Failure::ActiveIsCutOff => {
-                self.cut(active, standby, true, 60_000);
-                self.cut(active, Seat::Watch, true, 60_000);
-            }
-            Failure::PeersAreCut => self.cut(active, standby, true, 60_000),
-        }
-        // The clients do not know.
-        Ok(())
-    }
-
-    fn heal(&mut self) {
-        self.healed = true;
-        self.plan.loss = 0;
-        self.plan.double = 0;
-        self.cuts.clear();
-        self.stalled.clear();
-        for seat in Seat::ALL {
-            self.at(Duration::ZERO, Event::Start(seat));
-            self.resume(seat);
-        }
-        for (one, other) in [(Seat::First, Seat::Second), (Seat::First, Seat::Watch), (Seat::Second, Seat::Watch)] {
-            self.link(one, other);
-        }
     }
 
     fn ask(&mut self, client: usize, attempt: u64) -> Result<(), String> {
@@ -739,7 +437,6 @@ impl World {
             }
         }
         self.answered.insert(number);
-        self.last_answer = self.now;
         if let Some(client) = self.clients.iter().position(|client| client.number == number) {
             self.clients[client].number = 0;
             let attempt = self.clients[client].attempt + 1;
@@ -805,6 +502,12 @@ impl World {
                 News::Activated(_, Mandate::Restarted) => Sometimes::Restarted,
                 News::EpochBegan(_) if mode == Some(Mode::Alone) => Sometimes::WentOnAlone,
                 News::EpochBegan(_) if self.audit.activations() > 3 => Sometimes::CoupledAgain,
+                News::Stopped => {
+                    // The process ends, and is started again some time; or the other node is appointed.
+                    self.at(Duration::from_millis(1), Event::End(seat));
+                    Sometimes::Stopped
+                }
+                News::Activated(_, Mandate::Appointed) => Sometimes::Appointed,
                 News::Cut(_) => Sometimes::Cut,
                 News::Deposed => Sometimes::Deposed,
                 _ => continue,
@@ -869,21 +572,6 @@ impl World {
             self.at(Duration::ZERO, event);
         }
         self.wake(seat);
-    }
-
-    fn schedule_fault(&mut self, fault: Fault) {
-        let mean = match fault {
-            Fault::Crash => self.plan.crash,
-            Fault::Cut => self.plan.cut,
-            Fault::Pause => self.plan.pause,
-            Fault::Stall => self.plan.stall,
-            Fault::Switch => self.plan.switch,
-            Fault::Wipe => self.plan.wipe,
-        };
-        if mean > 0 {
-            let after = self.micros(1_000, mean * 2_000);
-            self.at(after, Event::Fault(fault));
-        }
     }
 
     fn micros(&mut self, least: u64, most: u64) -> Duration {

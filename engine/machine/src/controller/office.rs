@@ -327,7 +327,7 @@ impl Controller {
         let (Some((_, order)), Some(pair)) = (self.office.ordered, &self.office.pair) else { return };
         let is_pursued = match order {
             Order::SwitchOver | Order::Stop => !pair.is_writing(),
-            Order::Appoint | Order::Found | Order::Force => pair.is_asking(),
+            Order::Appoint | Order::AcceptLoss | Order::Found | Order::Force => pair.is_asking(),
         };
         if !is_pursued {
             let message = format!("{} is not possible: the other voters of the cluster do not agree", words_of(order));
@@ -348,6 +348,13 @@ impl Controller {
             Unfit::NotStopped => (
                 "ClusterCommandInapplicable",
                 String::from("the active node was not stopped, so it takes over by itself"),
+            ),
+            Unfit::ActiveIsThere => {
+                ("ClusterCommandInapplicable", String::from("the active node is there, and nothing needs to be lost"))
+            }
+            Unfit::Behind => (
+                "ClusterCommandInapplicable",
+                String::from("this node does not have all that was committed before the other one was stopped"),
             ),
             Unfit::NotAlone(seat) => {
                 ("ClusterCommandInapplicable", format!("{seat} can be reached, so nothing needs to be forced"))
@@ -372,6 +379,7 @@ fn words_of(order: Order) -> String {
         Order::SwitchOver => "Switching over",
         Order::Stop => "Stopping without a take-over",
         Order::Appoint => "Appointing this node",
+        Order::AcceptLoss => "Taking over with a loss of records",
         Order::Found => "Founding the cluster",
         Order::Force => "Forcing this node to be active",
     }

@@ -1,17 +1,22 @@
 //! The epoch record: voting on it, asking for its change, and obeying what is decided.
 
-use super::contact::Contact;
 use super::follow::Standby;
 use super::lead::Active;
 use super::message::Message;
 use super::planted::Bug;
 use super::{Duty, Happened, Order, Pair, PairHint, PairLane, Paired, Reason, Trouble, Unfit};
 use crate::outbox::Outbox;
-use crate::record::Offset;
+use crate::record::{Epoch, Offset};
 use crate::register::{
     Accepted, Answer, Asked, Ballot, Change, Claim, Incarnation, Members, Mode, Question, Refusal, Seat,
 };
 use crate::time::Instant;
+
+/// By how many doublings the wait for answers grows.
+const MOST_PATIENCE: u32 = 3;
+
+/// So many times of silence are between two questions of a standby that may not take over, whether it may by now.
+const LOOK_AGAIN: u32 = 4;
 
 /// Why a node became active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,8 +40,8 @@ impl Mandate {
         match change {
             Change::Found { .. } => Self::Founded,
             Change::TakeOver { .. } => Self::TookOver,
-            Change::Appoint => Self::Appointed,
-            Change::Force => Self::Forced,
+            Change::Appoint { .. } => Self::Appointed,
+            Change::Force { .. } => Self::Forced,
             _ => Self::Restarted,
         }
     }
@@ -99,10 +104,12 @@ impl Pair {
             Asked::Waiting => {}
             Asked::Ask(question) => {
                 self.put_vote(out);
+                self.set_round(now);
                 self.ask_others(question, out);
             }
             Asked::Decided(decided) => {
                 self.deadlines.cancel(&Reason::Round);
+                self.attempts = 0;
                 self.proposer.learn(decided);
                 self.voter.learn(decided);
                 let change = wanted.map_or(Change::Resolve, |claim| claim.change);
@@ -124,10 +131,6 @@ impl Pair {
         wanted: Option<Claim>,
         out: &mut Outbox<'_, M>,
     ) {
-        if refusal == Refusal::NoMember {
-            self.proposer.abandon();
-            return self.exclude(out);
-        }
         let is_free = !self.proposer.is_unresolved();
         let is_hopeless = matches!(
             (refusal, wanted.map(|claim| claim.change)),
@@ -162,21 +165,30 @@ impl Pair {
             Change::Found { .. } => out.journal().epoch().next(),
             _ => self.known.map_or_else(Default::default, |known| known.epoch),
         };
-        self.deadlines.set(Reason::Round, now + self.config.timing.exchange);
+        self.set_round(now);
         if !out.has_room_to_put() {
             return;
         }
-        let claim = Claim { change, expected, end: out.journal().end() };
+        let claim = self.claim(change, expected, out);
         match self.proposer.begin(&mut self.voter, claim) {
             Ok(question) => {
                 self.put_vote(out);
                 self.ask_others(question, out);
             }
-            Err(Refusal::NoMember) => self.exclude(out),
             Err(_) => {
                 self.deadlines.cancel(&Reason::Round);
             }
         }
+    }
+
+    fn claim<M: Paired>(&self, change: Change, expected: Epoch, out: &Outbox<'_, M>) -> Claim {
+        Claim { change, expected, end: out.journal().end(), seen: out.journal().epoch() }
+    }
+
+    /// How long answers may take: longer from time to time, since a slow disk must not lead to questions for ever.
+    fn set_round(&mut self, now: Instant) {
+        let patience = self.config.timing.exchange * (1 << self.attempts.min(MOST_PATIENCE));
+        self.deadlines.set(Reason::Round, now + patience);
     }
 
     /// What is decided? This node does not know, after a start or after a question without an answer.
@@ -187,6 +199,7 @@ impl Pair {
 
     /// No answer in time: asks anew, with a new proposal.
     pub(super) fn ask_anew<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        self.attempts = self.attempts.saturating_add(1);
         match self.proposer.wanted().map(|claim| claim.change) {
             // Decided otherwise meanwhile.
             Some(_) if !matches!(self.duty, Duty::Unsure) && self.is_for_unsure() => self.resolve(now, out),
@@ -205,7 +218,10 @@ impl Pair {
     /// Whether what is asked for makes sense only for a node that does not know what it is.
     fn is_for_unsure(&self) -> bool {
         let change = self.proposer.wanted_change();
-        matches!(change, Some(Change::TakeOver { .. } | Change::Activate | Change::Appoint | Change::Found { .. }))
+        matches!(
+            change,
+            Some(Change::TakeOver { .. } | Change::Activate | Change::Appoint { .. } | Change::Found { .. })
+        )
     }
 
     fn ask_others<M: Paired>(&mut self, question: Question, out: &mut Outbox<'_, M>) {
@@ -226,11 +242,19 @@ impl Pair {
 
     /// Another voter says what is decided.
     pub(super) fn learn<M: Paired>(&mut self, now: Instant, decided: Accepted, out: &mut Outbox<'_, M>) {
+        // When storage does not follow, it is heard again with the next heartbeat.
+        if !out.has_room_to_put() {
+            return;
+        }
         let was_ignorant = self.voter.is_ignorant();
-        if out.has_room_to_put() && self.voter.learn(decided) {
+        if self.voter.learn(decided) {
             self.put_vote(out);
         }
         self.proposer.learn(decided);
+        let is_newest = self.voter.decided() == Some(decided);
+        if is_newest && !self.voter.is_ignorant() && !self.is_member(decided) {
+            return self.exclude(out);
+        }
         if was_ignorant && !self.voter.is_ignorant() {
             self.become_unsure(out);
         }
@@ -247,14 +271,24 @@ impl Pair {
     fn decided<M: Paired>(&mut self, now: Instant, decided: Accepted, change: Change, out: &mut Outbox<'_, M>) {
         let record = decided.record;
         let own = decided.ballot.seat == self.config.seat;
+        let is_used = record.epoch <= out.journal().epoch() && !self.config.bugs.has(Bug::KeepEpoch);
+        // An interrupted founding may have been finished, and its epoch used, before the start.
+        let is_unused = own && !matches!(change, Change::Found { .. });
         let is_new = self.known.is_none_or(|known| known.epoch < record.epoch);
         if self.known.is_some_and(|known| known.epoch > record.epoch) {
             return;
         }
         let was_resolved = core::mem::replace(&mut self.is_resolved, true);
         self.known = Some(record);
-        if record.members.at(self.config.seat) != self.voter.incarnation() {
+        if !self.is_member(decided) {
             return self.exclude(out);
+        }
+        if let Change::Appoint { accept_loss } = change
+            && record.active != self.config.seat
+        {
+            let order = if accept_loss { Order::AcceptLoss } else { Order::Appoint };
+            let unfit = if record.mode == Mode::Stopped { Unfit::Behind } else { Unfit::NotStopped };
+            self.happened.push(Happened::Refused(order, unfit));
         }
         if record.active != self.config.seat {
             self.depose(record.epoch, out);
@@ -283,7 +317,7 @@ impl Pair {
             }
             // Its own epoch from before its start, or of a question that was answered too late to be used: not to be used
             // again.
-            _ if !is_new || record.mode == Mode::Stopped || (!was_resolved && !own) => {
+            _ if !is_new || record.mode == Mode::Stopped || (!was_resolved && !is_unused) || is_used => {
                 self.become_unsure(out);
                 self.ask(now, Change::Activate, out);
             }
@@ -294,6 +328,10 @@ impl Pair {
         }
     }
 
+    fn is_member(&self, decided: Accepted) -> bool {
+        decided.record.members.at(self.config.seat) == self.voter.incarnation()
+    }
+
     fn activate<M: Paired>(&mut self, record: crate::register::EpochRecord, mandate: Mandate, out: &mut Outbox<'_, M>) {
         // What the other node has acknowledged is not known yet, but that it has all that is committed.
         let acked = self.acked_for(record.mode, out);
@@ -301,7 +339,7 @@ impl Pair {
         out.activate(record.epoch, acked);
         self.note_epoch(record.epoch, out.journal().end().offset, out);
         self.duty = Duty::Active(Active::new(record.epoch, record.mode));
-        self.recent.clear();
+        self.forget_all_recent();
         self.happened.push(Happened::Activated(record.epoch, mandate));
     }
 
@@ -314,7 +352,7 @@ impl Pair {
     }
 
     /// Another node is active.
-    fn depose<M: Paired>(&mut self, epoch: crate::record::Epoch, out: &mut Outbox<'_, M>) {
+    fn depose<M: Paired>(&mut self, epoch: Epoch, out: &mut Outbox<'_, M>) {
         self.drop_question();
         out.follow(epoch);
         out.withdraw(&M::pair_lane(PairLane::Committed));
@@ -344,7 +382,7 @@ impl Pair {
             return self.join(out);
         }
         self.stream = None;
-        self.recent.clear();
+        self.forget_all_recent();
         self.duty = Duty::Standby(Standby::new());
         self.join(out);
     }
@@ -368,6 +406,12 @@ impl Pair {
         }
         let Some(known) = self.known else { return };
         let may_take_over = matches!(self.duty, Duty::Standby(_)) && !self.is_rolling_back;
+        if may_take_over && known.mode == Mode::Alone && !self.is_asking() && now >= self.look_again {
+            // Perhaps it was coupled in its last moment, and this node has not heard of it.
+            self.look_again = now + self.config.timing.silence * LOOK_AGAIN;
+            self.become_unsure(out);
+            return self.resolve(now, out);
+        }
         if may_take_over && known.mode == Mode::Coupled && self.proposer.wanted().is_none() {
             // From now on nothing is acknowledged: what the active commits, it has committed by now.
             self.become_unsure(out);
@@ -400,7 +444,7 @@ impl Pair {
             return;
         }
         self.become_unsure(out);
-        self.is_resolved = true;
+        self.is_resolved |= begun.is_none();
         self.ask(now, Change::Found { members, by_two }, out);
     }
 
@@ -411,11 +455,9 @@ impl Pair {
             return;
         }
         for seat in self.config.seat.others() {
-            let contact = &self.contacts[seat as usize];
-            if let Some(by) = contact.incarnation()
-                && contact.is_up()
-                && known.members.at(seat) != by
-            {
+            let stranger =
+                self.contacts[seat as usize].stranger(now, known.members.at(seat), self.config.timing.silence);
+            if let Some(by) = stranger {
                 return self.ask(now, Change::Replace { seat, by }, out);
             }
         }
@@ -428,14 +470,11 @@ impl Pair {
             Order::SwitchOver | Order::Stop if !self.is_active() => Some(Unfit::NotActive),
             Order::SwitchOver if self.known.is_none_or(|known| known.mode != Mode::Coupled) => Some(Unfit::NotCoupled),
             Order::SwitchOver if self.acknowledged().is_none() => Some(Unfit::NotCoupled),
-            Order::Appoint | Order::Force | Order::Found if self.is_active() => Some(Unfit::Active),
+            Order::Appoint | Order::AcceptLoss | Order::Found if self.is_active() => Some(Unfit::Active),
+            _ if self.is_rolling_back => Some(Unfit::Busy),
             Order::Appoint if self.known.is_none_or(|known| known.mode != Mode::Stopped) => Some(Unfit::NotStopped),
-            Order::Force => {
-                let mut others = self.config.seat.others().into_iter();
-                // Who knows of no record cannot vote, and is no help.
-                let can_vote = |contact: &Contact| contact.is_up() && contact.ignorant().is_none();
-                others.find(|&seat| can_vote(&self.contacts[seat as usize])).map(Unfit::NotAlone)
-            }
+            Order::AcceptLoss if !self.is_peer_lost(now) => Some(Unfit::ActiveIsThere),
+            Order::Force => self.linked_member().map(Unfit::NotAlone),
             _ => None,
         };
         if let Some(unfit) = unfit {
@@ -448,26 +487,48 @@ impl Pair {
                 self.found(now, out);
                 self.order = None;
             }
-            Order::Appoint => {
+            Order::Appoint | Order::AcceptLoss => {
                 self.become_unsure(out);
-                self.ask(now, Change::Appoint, out);
+                self.ask(now, Change::Appoint { accept_loss: order == Order::AcceptLoss }, out);
             }
             Order::Force => self.force(now, out),
         }
+    }
+
+    /// Another voter that is there, and is who this node knows.
+    fn linked_member(&self) -> Option<Seat> {
+        let members = self.voter.vote().accepted?.record.members;
+        let is_there = |seat: &Seat| {
+            let contact = &self.contacts[*seat as usize];
+            contact.is_up() && contact.ignorant().is_none() && contact.incarnation() == Some(members.at(*seat))
+        };
+        self.config.seat.others().into_iter().find(is_there)
     }
 
     fn force<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         if !out.has_room_to_put() {
             return self.happened.push(Happened::Refused(Order::Force, Unfit::Busy));
         }
-        self.become_unsure(out);
-        match self.proposer.force(&mut self.voter, out.journal().end()) {
+        let Some(accepted) = self.voter.vote().accepted else {
+            return self.happened.push(Happened::Refused(Order::Force, Unfit::Vote(Refusal::Ignorant)));
+        };
+        let mut members = accepted.record.members;
+        for seat in self.config.seat.others() {
+            if let Some(by) = self.contacts[seat as usize].ignorant() {
+                members = members.with(seat, by);
+            }
+        }
+        if !self.is_active() {
+            self.become_unsure(out);
+        }
+        let claim = self.claim(Change::Force { members }, accepted.record.epoch, out);
+        match self.proposer.force(&mut self.voter, claim) {
             Ok(decided) => {
                 self.put_vote(out);
                 self.voter.learn(decided);
                 self.deadlines.cancel(&Reason::Round);
                 self.is_resolved = true;
-                self.decided(now, decided, Change::Force, out);
+                self.decided(now, decided, claim.change, out);
             }
             Err(refusal) => self.happened.push(Happened::Refused(Order::Force, Unfit::Vote(refusal))),
         }

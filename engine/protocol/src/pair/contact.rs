@@ -17,11 +17,20 @@ pub(crate) struct Contact {
     is_ignorant: bool,
     /// Who spoke last.
     who: Option<(Incarnation, u64)>,
+    /// Since then nobody else has spoken from that seat.
+    who_since: Instant,
 }
 
 impl Contact {
     pub(crate) const fn new() -> Self {
-        Self { since: Instant::ZERO, is_up: false, is_refused: false, is_ignorant: false, who: None }
+        Self {
+            since: Instant::ZERO,
+            is_up: false,
+            is_refused: false,
+            is_ignorant: false,
+            who: None,
+            who_since: Instant::ZERO,
+        }
     }
 
     pub(crate) fn start(&mut self, now: Instant) {
@@ -40,15 +49,19 @@ impl Contact {
 
     /// It has spoken. Whether it is another process than the one that spoke before. Only a heartbeat is a sign of life: a
     /// node whose storage hangs sends none, but may still ask and send.
-    pub(crate) fn heard(&mut self, now: Instant, envelope: &Envelope) -> bool {
+    /// Neither is that of somebody else in the seat of the `member`.
+    pub(crate) fn heard(&mut self, now: Instant, envelope: &Envelope, member: Option<Incarnation>) -> bool {
         let who = Some((envelope.incarnation, envelope.run));
         let is_new = self.who != who;
-        if is_new {
-            self.since = now;
+        if self.incarnation() != Some(envelope.incarnation) {
+            self.who_since = now;
         }
+        let is_member = member.is_none_or(|member| member == envelope.incarnation);
         if let Message::Beat { ignorant, .. } = envelope.message {
-            self.since = now;
             self.is_ignorant = ignorant;
+            if is_member {
+                self.since = now;
+            }
         }
         self.is_refused = false;
         self.who = who;
@@ -71,6 +84,11 @@ impl Contact {
 
     pub(crate) fn lost_at(&self, silence: Duration) -> Instant {
         self.since + silence
+    }
+
+    /// Who has taken the seat of the `member`, for at least this time.
+    pub(crate) fn stranger(&self, now: Instant, member: Incarnation, time: Duration) -> Option<Incarnation> {
+        self.incarnation().filter(|&who| who != member && self.is_up && now >= self.who_since + time)
     }
 
     /// Who it is, if it knows of no epoch record.

@@ -52,8 +52,13 @@ impl Epochs {
         self.0.is_empty()
     }
 
-    /// There is a record of this epoch at this offset. Whether it is the first one.
+    /// There is, or will be, a record of this epoch at this offset. Whether that changes the list.
     pub fn note(&mut self, epoch: Epoch, offset: Offset) -> bool {
+        if self.0.back().is_some_and(|&(last, first)| last == epoch && first <= offset) {
+            return false;
+        }
+        // Epochs that have no records here.
+        self.cut(offset);
         if self.0.back().is_some_and(|&(last, _)| last >= epoch) {
             return false;
         }

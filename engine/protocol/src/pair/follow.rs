@@ -30,6 +30,7 @@ impl Pair {
         let Some(active) = self.peer().run() else { return };
         let Duty::Standby(standby) = &mut self.duty else { return };
         standby.session = None;
+        self.checking = None;
         // What was not yet acknowledged, is in the next stream.
         out.withdraw(&M::pair_lane(PairLane::Acknowledged));
         if self.is_rolling_back || self.known.is_none_or(|known| known.active != peer) {
@@ -56,22 +57,57 @@ impl Pair {
 
     /// Records follow from here on.
     pub(super) fn started<M: Paired>(&mut self, session: Session, at: Position, out: &mut Outbox<'_, M>) {
-        let is_answer = session.standby == self.run
-            && session.join == self.joins
-            && Some(session.active) == self.peer().run()
-            && !self.is_rolling_back;
-        let Duty::Standby(standby) = &mut self.duty else { return };
         let end = out.journal().end();
-        if !is_answer || standby.session.is_some() || at.offset > end.offset {
+        // When storage does not follow, it is asked for again with the next heartbeat.
+        if !self.is_expected(session) || at.offset > end.offset || !out.has_room_to_put() {
             return;
         }
         if at.offset == end.offset {
             if at != end {
                 return self.diverged(at, out);
             }
-            standby.session = Some(session);
+            self.epochs.cut(end.offset);
+            self.duty = Duty::Standby(Standby { session: Some(session) });
             return self.acknowledge_all(out);
         }
+        if at.offset == Offset::ZERO || out.journal().position(at.offset).is_some() {
+            return self.cut(at, out);
+        }
+        // Whether the record before is the same, only storage knows.
+        self.checking = Some((session, at));
+        self.want_records(Offset(at.offset.0 - 1), 1, out);
+    }
+
+    /// Whether this is the answer to the last joining.
+    fn is_expected(&self, session: Session) -> bool {
+        matches!(self.duty, Duty::Standby(Standby { session: None }))
+            && session.standby == self.run
+            && session.join == self.joins
+            && Some(session.active) == self.peer().run()
+            && !self.is_rolling_back
+    }
+
+    /// Storage has read the record before the place where to cut.
+    pub(super) fn checked<M: Paired>(
+        &mut self,
+        session: Session,
+        at: Position,
+        from: Offset,
+        records: &[Record],
+        out: &mut Outbox<'_, M>,
+    ) {
+        if !self.is_expected(session) || from.next() != at.offset || !out.has_room_to_put() {
+            return;
+        }
+        if records.first().is_some_and(|record| record.id.after() == at) {
+            self.cut(at, out)
+        } else {
+            self.diverged(at, out)
+        }
+    }
+
+    /// Cuts off what the active does not have.
+    fn cut<M: Paired>(&mut self, at: Position, out: &mut Outbox<'_, M>) {
         match out.truncate(at) {
             Ok(()) => {
                 self.is_rolling_back = true;

@@ -28,6 +28,8 @@ pub(super) struct Stream {
     /// Where it goes on; while it is not known, what is looked for.
     next: Result<Position, Offset>,
     acked: Option<Offset>,
+    /// The same, or where the stream has started.
+    confirmed: Offset,
     /// Sent but not acknowledged: the offset after each message, and its bytes.
     under_way: VecDeque<(Offset, usize)>,
     bytes: usize,
@@ -47,7 +49,10 @@ impl Pair {
     pub(super) fn lead<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         self.observe_storage(now, out);
         let Duty::Active(_) = self.duty else { return };
-        self.recent.extend(out.appended().cloned());
+        for record in out.appended() {
+            self.recent_bytes += record.encoded_len();
+            self.recent.push_back(record.clone());
+        }
         self.send_records(out);
         self.forget_recent(out);
         self.tell_committed(out);
@@ -86,11 +91,17 @@ impl Pair {
         if common < journal.released() {
             return self.happened.push(Happened::Trouble(Trouble::Released { needs: common }));
         }
-        let at = if common == Offset::ZERO { Some(Position::ORIGIN) } else { journal.position(common) };
+        let image = journal.image();
+        let at = match common {
+            Offset::ZERO => Some(Position::ORIGIN),
+            common if image.offset == common => Some(image),
+            common => journal.position(common),
+        };
         let mut stream = Stream {
             session,
             next: Err(common),
             acked: None,
+            confirmed: common,
             under_way: VecDeque::new(),
             bytes: 0,
             is_reading: false,
@@ -113,6 +124,9 @@ impl Pair {
 
     /// Storage has read records.
     pub(super) fn read<M: Paired>(&mut self, from: Offset, records: Vec<Record>, out: &mut Outbox<'_, M>) {
+        if let Some((session, at)) = self.checking.take() {
+            return self.checked(session, at, from, &records, out);
+        }
         let peer = self.config.seat.peer();
         let Some(stream) = &mut self.stream else { return };
         if !stream.is_reading {
@@ -186,7 +200,11 @@ impl Pair {
         loop {
             let Some(stream) = &mut self.stream else { return };
             let Ok(at) = stream.next else { return };
-            if stream.is_reading || stream.bytes >= self.config.window || at.offset >= out.journal().end().offset {
+            let journal = out.journal();
+            // The standby takes no more than its storage can be told at a time.
+            let most = journal.limits().records as u64 / 2;
+            let is_full = stream.bytes >= self.config.window || at.offset.0 - stream.confirmed.0 >= most;
+            if stream.is_reading || is_full || at.offset >= journal.end().offset {
                 return;
             }
             let first = self.recent.front().map_or(out.journal().end().offset, |record| record.id.offset);
@@ -212,19 +230,23 @@ impl Pair {
         }
     }
 
+    pub(super) fn forget_all_recent(&mut self) {
+        self.recent.clear();
+        self.recent_bytes = 0;
+    }
+
     /// Keeps of the records of this node what storage cannot read yet, and what the standby gets next; the latter only
     /// while it follows closely.
     fn forget_recent<M: Paired>(&mut self, out: &Outbox<'_, M>) {
         let durable = out.journal().watermarks().durable;
-        let mut kept: usize = self.recent.iter().map(Record::encoded_len).sum();
         let next = self.stream.as_ref().and_then(|stream| stream.next.ok()).map(|at| at.offset);
         while let Some(front) = self.recent.front() {
             let offset = front.id.offset;
-            let is_wanted = next.is_some_and(|next| next <= offset) && kept <= self.config.window;
+            let is_wanted = next.is_some_and(|next| next <= offset) && self.recent_bytes <= self.config.window;
             if offset >= durable || is_wanted {
                 return;
             }
-            kept -= front.encoded_len();
+            self.recent_bytes -= front.encoded_len();
             self.recent.pop_front();
         }
     }
@@ -246,8 +268,11 @@ impl Pair {
     /// committed, asks. For from the moment of asking it may take over.
     fn couple<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         let Duty::Active(active) = self.duty else { return };
-        if active.mode != Mode::Alone || self.order.is_some() {
+        if active.mode != Mode::Alone {
             return;
+        }
+        if self.order.is_some() {
+            return self.stop_coupling(active, out);
         }
         let Some(acked) = self.acknowledged().filter(|_| !self.is_peer_lost(now)) else {
             return self.stop_coupling(active, out);
@@ -331,6 +356,7 @@ impl Stream {
 
     fn acknowledged(&mut self, before: Offset) {
         self.acked = self.acked.max(Some(before));
+        self.confirmed = self.confirmed.max(before);
         while let Some((_, bytes)) = self.under_way.pop_front_if(|(end, _)| *end <= before) {
             self.bytes -= bytes;
         }

@@ -10,6 +10,7 @@
 //! Everything that is sent here is either harmless when it is wrong or old (a hint), or waits for the journal (a promise):
 //! questions and votes until the vote is durable, acknowledgements until the records are, the commit mark until it is true.
 
+mod cells;
 mod claim;
 pub(crate) mod contact;
 mod epochs;
@@ -19,30 +20,26 @@ pub mod message;
 pub mod planted;
 pub mod timing;
 
+pub(crate) use cells::put;
+pub use cells::{EPOCHS_CELL, NotUnderstood, VOTE_CELL, decode_vote, encode_vote};
 pub use claim::Mandate;
 use contact::Contact;
 pub use epochs::Epochs;
 use follow::Standby;
 use lead::{Active, Stream};
-use message::{Envelope, Message};
+use message::{Envelope, Message, Session};
 use planted::Bugs;
 use timing::Timing;
 
-use crate::bytes::{Reader, Writer};
 use crate::deadline::Deadlines;
 use crate::machine::Machine;
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::record::{Epoch, Offset, Position, Record};
-use crate::register::{Accepted, EpochRecord, Incarnation, Proposer, Refusal, Seat, Vote, Voter};
+use crate::register::{EpochRecord, Incarnation, Proposer, Refusal, Seat, Vote, Voter};
 use crate::time::{Instant, Now};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-
-/// The cell of what a voter must not forget.
-pub const VOTE_CELL: &str = "vote";
-/// The cell of where the epochs begin.
-pub const EPOCHS_CELL: &str = "epochs";
 
 /// What makes one node of a pair differ from the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,9 +100,12 @@ pub enum Order {
     Stop,
     /// The standby takes over from an active that was stopped.
     Appoint,
+    /// The standby takes over from an active that is lost and was alone. What that has committed alone is lost.
+    AcceptLoss,
     /// The first node begins without waiting for the second one.
     Found,
-    /// This node becomes active although both other voters are lost.
+    /// This node becomes active, or goes on alone, although both other voters are lost. New voters that are there in their
+    /// places are taken in; for those that come later, it is ordered once more.
     Force,
 }
 
@@ -179,7 +179,11 @@ pub enum Unfit {
     Busy,
     /// The active was not stopped.
     NotStopped,
-    /// Another voter is there, and knows of a record, so nothing needs to be forced.
+    /// The active, or its process, is there.
+    ActiveIsThere,
+    /// This node does not have all that was committed before the stop.
+    Behind,
+    /// Another member is there, and knows of a record, so nothing needs to be forced.
     NotAlone(Seat),
     /// A voter refuses.
     Vote(Refusal),
@@ -249,6 +253,13 @@ pub struct Pair {
     stream: Option<Stream>,
     /// Of the active: records of this node that are not yet sent, or not yet durable.
     recent: VecDeque<Record>,
+    recent_bytes: usize,
+    /// Of the standby: where it is to cut, while storage looks what is there.
+    checking: Option<(Session, Position)>,
+    /// Not before this a standby asks again whether it may take over from an active that was alone.
+    look_again: Instant,
+    /// How many questions in a row had no answer in time.
+    attempts: u32,
     /// The application has to go back to the end of the journal, and has not said yet that it has.
     is_rolling_back: bool,
     /// While storage has something to do: what it had confirmed, and since when that has not changed.
@@ -295,6 +306,10 @@ impl Pair {
             deadlines: Deadlines::new(),
             stream: None,
             recent: VecDeque::new(),
+            recent_bytes: 0,
+            checking: None,
+            look_again: Instant::ZERO,
+            attempts: 0,
             is_rolling_back: false,
             storage: None,
             waiting: None,
@@ -312,10 +327,14 @@ impl Pair {
             self.voter = Voter::new(self.config.seat, incarnation, self.voter.vote());
             self.put_vote(out);
         }
-        // A journal that was written without a pair has no list of its epochs, but one writer for all of it.
+        // A journal that was written without a pair has no list of its epochs, but one writer for all of it, who has committed
+        // all of it.
         let end = out.journal().end();
         if end.offset > Offset::ZERO && self.epochs.is_empty() {
             self.note_epoch(end.epoch, Offset::ZERO, out);
+            if self.voter.is_ignorant() {
+                out.told_committed(end.offset);
+            }
         }
         for contact in &mut self.contacts {
             contact.start(now.instant);
@@ -450,10 +469,10 @@ impl Pair {
         if from == self.config.seat {
             return;
         }
-        let is_new = self.contacts[from as usize].heard(now, &envelope);
+        let member = self.known.map(|known| known.members.at(from));
+        let is_new = self.contacts[from as usize].heard(now, &envelope, member);
         if is_new && from == self.config.seat.peer() {
             self.peer_is_new(out);
-            self.look_at_peer(now, out);
         }
         match envelope.message {
             Message::Question(question) => self.vote(now, from, envelope.incarnation, question, out),
@@ -515,12 +534,9 @@ impl Pair {
         &self.contacts[self.config.seat.peer() as usize]
     }
 
-    /// It is silent or dead, or has lost its memory and is somebody else now.
+    /// The member that is the other node is silent or dead. Somebody else in its seat is no sign of its life.
     fn is_peer_lost(&self, now: Instant) -> bool {
-        let seat = self.config.seat.peer();
-        let is_stranger =
-            self.known.zip(self.peer().incarnation()).is_some_and(|(known, who)| known.members.at(seat) != who);
-        is_stranger || self.peer().is_lost(now, self.config.timing.silence)
+        self.peer().is_lost(now, self.config.timing.silence)
     }
 
     fn hint<M: Paired>(&self, to: Seat, message: Message, out: &mut Outbox<'_, M>) {
@@ -543,44 +559,3 @@ impl Pair {
         }
     }
 }
-
-/// Puts a cell. There are few puts under way at any time: each question waits for its own, and an answer is not repeated
-/// before the peer asks again.
-pub(crate) fn put<M: Machine>(out: &mut Outbox<'_, M>, cell: &'static str, value: Vec<u8>) {
-    if let Err(full) = out.put(cell, value) {
-        panic!("storage does not follow with votes: {full}");
-    }
-}
-
-/// Bytes of a cell that are not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotUnderstood(pub &'static str);
-
-impl core::fmt::Display for NotUnderstood {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "the cell {:?} is not understood: it is damaged, or of a later version", self.0)
-    }
-}
-
-impl core::error::Error for NotUnderstood {}
-
-/// What a voter must not forget, as bytes for [`VOTE_CELL`].
-#[must_use]
-pub fn encode_vote(voter: &Voter) -> Vec<u8> {
-    let mut to = Writer::new();
-    to.word(voter.incarnation().0);
-    voter.vote().write(&mut to);
-    to.0
-}
-
-/// Inverse of [`encode_vote`]. None: not understood.
-#[must_use]
-pub fn decode_vote(seat: Seat, bytes: &[u8]) -> Option<Voter> {
-    let mut from = Reader(bytes);
-    let incarnation = Incarnation(from.word()?);
-    let vote = Vote::read(&mut from)?;
-    from.is_empty().then(|| Voter::new(seat, incarnation, vote))
-}
-
-/// A voter's record that is known to be decided.
-pub type Decided = Accepted;

@@ -29,8 +29,12 @@ pub enum Change {
     SwitchOver,
     /// The active stops, and nobody is to take over.
     Stop,
-    /// A person lets this node take over from an active that has stopped.
-    Appoint,
+    /// A person lets this node take over from an active that has stopped; or, accepting that records are lost, from one that
+    /// is lost whatever it may have committed alone.
+    Appoint {
+        /// Whether records may be lost.
+        accept_loss: bool,
+    },
     /// Somebody else sits there.
     Replace {
         /// Where.
@@ -46,7 +50,10 @@ pub enum Change {
         by_two: bool,
     },
     /// A person makes this node active, although both other voters are lost.
-    Force,
+    Force {
+        /// Who votes from now on: this node, and who has come in the place of the lost ones.
+        members: Members,
+    },
 }
 
 /// A change that a node wants.
@@ -58,6 +65,8 @@ pub struct Claim {
     pub expected: Epoch,
     /// The end of the own journal.
     pub end: Position,
+    /// The newest epoch that the own journal has seen.
+    pub seen: Epoch,
 }
 
 impl Claim {
@@ -66,7 +75,9 @@ impl Claim {
         let EpochRecord { epoch, active, mode, began, members } = current;
         let is_mine = active == me && epoch == self.expected;
         let is_theirs = active != me && epoch == self.expected;
-        let record = |active, mode, began| EpochRecord { epoch: epoch.next(), active, mode, began, members };
+        // Above all that were ever used in this journal too: it may have been written before there was a pair.
+        let next = epoch.max(self.seen).next();
+        let record = |active, mode, began| EpochRecord { epoch: next, active, mode, began, members };
         match self.change {
             Change::Resolve | Change::Found { .. } => None,
             Change::Activate => (active == me).then(|| {
@@ -78,17 +89,18 @@ impl Claim {
             Change::TakeOver { .. } => (is_theirs && mode == Mode::Coupled).then(|| record(me, Mode::Alone, self.end)),
             Change::SwitchOver => (is_mine && mode == Mode::Coupled).then(|| record(me.peer(), mode, self.end)),
             Change::Stop => is_mine.then(|| record(me, Mode::Stopped, self.end)),
-            Change::Appoint => {
-                let has_all = self.end.offset >= began.offset;
-                (is_theirs && mode == Mode::Stopped && has_all).then(|| record(me, Mode::Alone, self.end))
+            Change::Appoint { accept_loss } => {
+                // After a stop nothing is written: who has everything, ends exactly there.
+                let has_all = mode == Mode::Stopped && self.end == began;
+                (is_theirs && (has_all || accept_loss)).then(|| record(me, Mode::Alone, self.end))
             }
             Change::Replace { seat, by } => (epoch == self.expected && active == me).then(|| {
                 // A node that has lost its memory has lost the records too.
                 let mode = if seat == me.peer() { Mode::Alone } else { mode };
                 EpochRecord { members: members.with(seat, by), ..record(me, mode, self.end) }
             }),
-            Change::Force => {
-                Some(EpochRecord { epoch: Epoch(epoch.0 + FORCED_LEAP), ..record(me, Mode::Alone, self.end) })
+            Change::Force { members } => {
+                Some(EpochRecord { epoch: Epoch(next.0 + FORCED_LEAP), members, ..record(me, Mode::Alone, self.end) })
             }
         }
     }
@@ -134,7 +146,7 @@ pub enum Asked {
     Ask(Question),
     /// This is decided, whether it is what was wanted or not.
     Decided(Accepted),
-    /// A voter refuses. The proposal is given up, and may be made anew.
+    /// A voter refuses. The other one may still agree; else the proposal is to be made anew.
     Refused(Seat, Refusal),
 }
 
@@ -242,19 +254,12 @@ impl Proposer {
         Ok(prepare(ballot, claim))
     }
 
-    /// Asks nothing any more, because this node is no member and its proposals do not count.
-    pub fn abandon(&mut self) {
-        self.round = None;
-        self.unresolved = None;
-    }
-
     /// Decides by this node's vote alone, because a person says so. The vote must be durable before anything follows.
     ///
     /// # Errors
     /// When the own voter knows of no record.
-    pub fn force(&mut self, voter: &mut Voter, end: Position) -> Result<Accepted, Refusal> {
+    pub fn force(&mut self, voter: &mut Voter, claim: Claim) -> Result<Accepted, Refusal> {
         let current = voter.vote().accepted.ok_or(Refusal::Ignorant)?;
-        let claim = Claim { change: Change::Force, expected: current.record.epoch, end };
         self.highest = self.highest.max(voter.vote().promised.round) + FORCED_LEAP;
         let ballot = Ballot { round: self.highest, seat: voter.seat() };
         self.round = None;
@@ -284,15 +289,12 @@ impl Proposer {
             return Asked::Waiting;
         }
         match (answer, phase) {
-            (Answer::Refused(refusal), phase) => {
+            (Answer::Refused(refusal), _) => {
                 let is_for_nothing =
                     matches!(refusal, Refusal::Ignorant) && !matches!(claim.change, Change::Found { .. });
                 // The third voter may still agree.
                 if is_for_nothing {
                     return Asked::Waiting;
-                }
-                if *phase == Phase::Preparing {
-                    self.round = None;
                 }
                 Asked::Refused(from, refusal)
             }
@@ -301,7 +303,6 @@ impl Proposer {
                 let newest = if theirs.ballot > ours.ballot { theirs } else { ours };
                 let members = newest.record.members;
                 if members.at(voter.seat()) != voter.incarnation() {
-                    self.round = None;
                     return Asked::Refused(from, Refusal::NoMember);
                 }
                 if members.at(from) != incarnation || !counts(claim, from) {
@@ -309,7 +310,6 @@ impl Proposer {
                 }
                 let record = claim.next(voter.seat(), newest.record).unwrap_or(newest.record);
                 if let Answer::Refused(refusal) = voter.accept(ballot, record) {
-                    self.round = None;
                     return Asked::Refused(voter.seat(), refusal);
                 }
                 self.unresolved = Some(ballot);

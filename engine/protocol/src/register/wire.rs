@@ -4,6 +4,13 @@ use super::{Accepted, Answer, Ballot, EpochRecord, Incarnation, Members, Mode, Q
 use crate::bytes::{Reader, Writer};
 use crate::record::Epoch;
 
+/// Numbers that only grow by steps never come here, and so can be added to without care.
+const MOST: u64 = 1 << 62;
+
+fn bounded(number: u64) -> Option<u64> {
+    (number < MOST).then_some(number)
+}
+
 impl Seat {
     pub(crate) fn write(self, to: &mut Writer) {
         to.byte(self as u8);
@@ -21,7 +28,7 @@ impl Ballot {
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { round: from.word()?, seat: Seat::read(from)? })
+        Some(Self { round: bounded(from.word()?)?, seat: Seat::read(from)? })
     }
 }
 
@@ -42,8 +49,8 @@ impl EpochRecord {
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
-            epoch: Epoch(from.word()?),
-            active: Seat::read(from)?,
+            epoch: Epoch(bounded(from.word()?)?),
+            active: Seat::read(from).filter(|&seat| seat != Seat::Watch)?,
             mode: match from.byte()? {
                 0 => Mode::Alone,
                 1 => Mode::Coupled,
