@@ -10,10 +10,13 @@ use crate::record::{Epoch, Offset};
 use crate::register::{
     Accepted, Answer, Asked, Ballot, Change, Claim, Incarnation, Members, Mode, Question, Refusal, Seat,
 };
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// By how many doublings the wait for answers grows.
 const MOST_PATIENCE: u32 = 3;
+
+/// For so many heartbeats nobody but the stranger speaks from a seat, before it is taken in.
+const PROBATION: u32 = 2;
 
 /// So many times of silence are between two questions of a standby that may not take over, whether it may by now.
 const LOOK_AGAIN: u32 = 4;
@@ -151,12 +154,12 @@ impl Pair {
     }
 
     /// A part of the time of an exchange, so that two who ask do not meet again and again.
-    fn pause(&mut self) -> crate::time::Duration {
+    fn pause(&mut self) -> Duration {
         let most = self.config.timing.exchange.as_nanos() as u64 / 2;
         if most == 0 {
-            return crate::time::Duration::ZERO;
+            return Duration::ZERO;
         }
-        crate::time::Duration::from_nanos(most / 4 + self.random.below(most))
+        Duration::from_nanos(most / 4 + self.random.below(most))
     }
 
     /// Makes a proposal.
@@ -455,8 +458,14 @@ impl Pair {
             return;
         }
         for seat in self.config.seat.others() {
-            let stranger =
-                self.contacts[seat as usize].stranger(now, known.members.at(seat), self.config.timing.silence);
+            let member = known.members.at(seat);
+            // An empty seat is taken at once.
+            let probation = if member == Incarnation::default() {
+                Duration::ZERO
+            } else {
+                self.config.timing.heartbeat * PROBATION
+            };
+            let stranger = self.contacts[seat as usize].stranger(now, member, probation);
             if let Some(by) = stranger {
                 return self.ask(now, Change::Replace { seat, by }, out);
             }
@@ -525,12 +534,22 @@ impl Pair {
         match self.proposer.force(&mut self.voter, claim) {
             Ok(decided) => {
                 self.put_vote(out);
-                self.voter.learn(decided);
                 self.deadlines.cancel(&Reason::Round);
-                self.is_resolved = true;
-                self.decided(now, decided, claim.change, out);
+                self.forced = Some((decided, claim.change, out.journal().watermarks().puts));
+                self.obey_force(now, out);
             }
             Err(refusal) => self.happened.push(Happened::Refused(Order::Force, Unfit::Vote(refusal))),
+        }
+    }
+
+    /// What was forced holds when it is durable here.
+    pub(super) fn obey_force<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        let Some((decided, change, puts)) = self.forced else { return };
+        if out.journal().watermarks().durable_puts >= puts {
+            self.forced = None;
+            self.voter.learn(decided);
+            self.is_resolved = true;
+            self.decided(now, decided, change, out);
         }
     }
 

@@ -36,7 +36,7 @@ use crate::machine::Machine;
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::record::{Epoch, Offset, Position, Record};
-use crate::register::{EpochRecord, Incarnation, Proposer, Refusal, Seat, Vote, Voter};
+use crate::register::{Accepted, Change, EpochRecord, Incarnation, Proposer, Refusal, Seat, Vote, Voter};
 use crate::time::{Instant, Now};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -247,6 +247,8 @@ pub struct Pair {
     /// The record that this node goes by.
     known: Option<EpochRecord>,
     order: Option<Order>,
+    /// What a person has forced, until it is durable: with the change, and the number of the put.
+    forced: Option<(Accepted, Change, u64)>,
     contacts: [Contact; 3],
     deadlines: Deadlines<Reason>,
     /// Of the active: what the standby gets.
@@ -302,6 +304,7 @@ impl Pair {
             is_resolved: false,
             known: None,
             order: None,
+            forced: None,
             contacts: [const { Contact::new() }; 3],
             deadlines: Deadlines::new(),
             stream: None,
@@ -395,6 +398,7 @@ impl Pair {
             self.is_named = true;
             self.beat(now.instant, out);
         }
+        self.obey_force(now.instant, out);
         self.lead(now.instant, out);
         self.pursue_order(now.instant, out);
     }

@@ -93,6 +93,8 @@ pub fn the_link_is_cut_and_the_watch_is_a_new_one() {
     cluster.mend(First, Second);
     cluster.until_coupled(secs(10));
     cluster.until("it is answered", secs(3), |cluster| cluster.is_answered(1));
+    // The first one still asked whether the second was lost, less and less often.
+    cluster.run_for(secs(12));
     cluster.forget_news();
     cluster.kill(First);
     cluster.until("the new watch votes", secs(1), |cluster| cluster.is_alone(Second));

@@ -23,13 +23,13 @@ pub fn the_watch_changes() {
     cluster.kill(Watch);
     let old = cluster.exchange(Watch, new_host(Watch));
     cluster.start(Watch);
-    let took = cluster.until("the new one is a member", secs(3), |cluster| cluster.epoch(First) == 3);
+    let took = cluster.until("the new one is a member", secs(5), |cluster| cluster.epoch(First) == 3);
     cluster.until_coupled(secs(3));
-    cluster.must("at once", |_| took < secs(2));
+    cluster.must("soon", |_| took < secs(4));
     cluster.kill(Watch);
     cluster.exchange(Watch, old);
     cluster.start(Watch);
-    cluster.until("the old one is a member", secs(3), |cluster| cluster.epoch(First) == 4);
+    cluster.until("the old one is a member", secs(5), |cluster| cluster.epoch(First) == 4);
     cluster.until_coupled(secs(3));
     cluster.news_are(&["first goes on in epoch 3, coupled", "first goes on in epoch 4, coupled"]);
     cluster.add(1);
@@ -85,7 +85,7 @@ pub fn the_active_dies_while_the_watch_is_away() {
 
 /// S25, S27, with another watch: the active is lost for good, and the watch is a new one, which knows nothing and cannot vote.
 /// Here a person has to act, as one voter is left: the standby is forced, and the new watch beside it is no obstacle. When the lost
-/// one returns after all, it follows, and both take the watch in.
+/// one returns after all, it follows, and couples: the new watch has been taken in with the order.
 pub fn a_person_forces_the_standby_beside_a_new_watch() {
     let mut cluster = Cluster::coupled();
     cluster.add(1);
@@ -99,11 +99,7 @@ pub fn a_person_forces_the_standby_beside_a_new_watch() {
     cluster.add(2);
     cluster.start(First);
     cluster.until_coupled(secs(10));
-    cluster.news_are(&[
-        "second is forced in epoch 1048578, alone",
-        "second goes on in epoch 1048579, alone",
-        "second goes on in epoch 1048580, coupled",
-    ]);
+    cluster.news_are(&["second is forced in epoch 1048579, alone", "second goes on in epoch 1048580, coupled"]);
     cluster.must("nothing is lost", |cluster| cluster.numbers() == [1, 2] && cluster.is_only_active(Second));
 }
 

@@ -85,7 +85,8 @@ pub fn an_unanswered_start_does_not_make_active() {
     cluster.throughout("it does not act", secs(120), |cluster| cluster.is_none_active() && !cluster.is_answered(2));
     cluster.must("it refuses", |cluster| cluster.is_refused_by(First, 2));
     cluster.start(Watch);
-    cluster.until("it is active", secs(2), |cluster| cluster.is_only_active(First));
+    // It asks less often by now.
+    cluster.until("it is active", secs(10), |cluster| cluster.is_only_active(First));
 }
 
 /// 9.5: a node asks at its start in every state, not in one only: alone, coupled or stopped, without a link it is not active.
@@ -179,7 +180,7 @@ pub fn a_restarted_watch_does_not_ask_a_person() {
             cluster.wipe(Watch);
         }
         cluster.start(Watch);
-        cluster.run_for(if is_wiped { secs(2) } else { millis(5) });
+        cluster.run_for(if is_wiped { secs(5) } else { millis(5) });
         cluster.power_off(First);
         cluster.until("the second is active", Timing::TARGET, |cluster| cluster.is_alone(Second));
     }
