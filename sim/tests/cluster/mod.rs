@@ -91,8 +91,8 @@ fn quietly(test: impl FnOnce() + UnwindSafe) {
 /// Two controllers and a watch, with clients and a reader.
 #[test]
 fn a_pair_of_controllers_keeps_what_it_answers() {
-    let previous = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    let previous = take_hook();
+    set_hook(Box::new(|_| {}));
     let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
     for seed in 0..150 {
         let shown = controllers::pass(seed, Bugs::NONE);
@@ -101,7 +101,7 @@ fn a_pair_of_controllers_keeps_what_it_answers() {
         );
         seen.extend(shown.seen.into_keys());
     }
-    std::panic::set_hook(previous);
+    set_hook(previous);
     assert_eq!(wrong, Vec::<String>::new());
     let missing: Vec<_> = controllers::Sometimes::ALL.into_iter().filter(|what| !seen.contains(what)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");

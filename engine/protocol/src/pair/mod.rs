@@ -429,7 +429,7 @@ impl Pair {
     /// Whether this node wants the epoch record changed, or does not know whether a change it wanted is decided.
     #[must_use]
     pub fn is_asking(&self) -> bool {
-        self.proposer.wanted().is_some() || self.proposer.is_unresolved()
+        self.proposer.wanted().is_some() || self.proposer.is_unresolved() || self.forced.is_some()
     }
 
     /// The record that this node goes by.
