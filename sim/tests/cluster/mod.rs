@@ -115,12 +115,12 @@ fn a_seed_makes_the_same_pair_of_controllers_again() {
 
 #[test]
 fn worlds_of_controllers_find_planted_faults() {
-    let previous = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    let previous = take_hook();
+    set_hook(Box::new(|_| {}));
     let missed: Vec<Bug> = [Bug::CommitUnacknowledged, Bug::CutTooMuch, Bug::KeepEpoch]
         .into_iter()
         .filter(|&bug| (0..100).all(|seed| controllers::pass(seed, Bugs::plant(bug)).violation.is_none()))
         .collect();
-    std::panic::set_hook(previous);
+    set_hook(previous);
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
