@@ -1,6 +1,6 @@
 //! Worlds of clusters: two nodes, a watch and clients, in simulated time, under faults that are drawn from a seed.
 //!
-//! A seed draws a [`Plan`]: which kinds of faults happen and how often, how slow links and disks are, how tight limits are. In
+//! A seed draws a plan: which kinds of faults happen and how often, how slow links and disks are, how tight limits are. In
 //! the first phase faults happen and safety is audited at every step ([`super::audit`]). Then everything is healed, and the
 //! cluster has to be alive again within [`LIVE_AGAIN`]: coupled, and answering. In worlds with a single failure the promised
 //! time of a take-over is asserted and reported.
