@@ -68,9 +68,12 @@ fn the_explorer_finds_every_planted_fault() {
     quietly(|| {
         for bug in Bug::ALL {
             let misses = |budget| {
-                // Some faults show before it is coupled.
-                let found = catch_unwind(|| explore(Small::coupled(Grain::Host, budget, Bugs::plant(bug)), 500_000));
-                found.is_ok_and(|explored| explored.counterexample.is_none())
+                let explored = catch_unwind(|| explore(Small::coupled(Grain::Host, budget, Bugs::plant(bug)), 500_000));
+                match explored {
+                    Ok(explored) => explored.counterexample.is_none(),
+                    // Some faults violate an invariant before it is coupled. Not to couple is no finding.
+                    Err(panic) => !panic.downcast_ref::<String>().is_some_and(|words| words.starts_with('S')),
+                }
             };
             assert!(!misses(one_of_each) || !misses(two_ask), "{bug:?} is not found");
         }
