@@ -63,7 +63,7 @@ impl Host {
     fn command(&mut self, text: &str) -> Result<(), Box<dyn Error>> {
         let command: Command = from_text(text).map_err(|problem| problem.to_string())?;
         self.callers += 1;
-        self.step(Input::Arrived(ControllerInput::Command { caller: CallerId(self.callers), command }));
+        self.step(Input::Arrived(ControllerInput::Command { caller: CallerId(self.callers), id: None, command }));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! A host delivers inputs and carries out effects in order (see [`baton_protocol::outbox::Effect`]). For the machines here:
 //!
 //! - [`Act::Link`] and [`Outgoing::Frame`] are for the network. A frame for a link that is gone is dropped.
-//! - [`Outgoing::Reply`] and [`Act::Reply`] answer a caller, once.
+//! - [`Outgoing::Reply`], [`Outgoing::Seen`] or [`Act::Reply`] answers a caller, once.
 //! - [`Outgoing::Events`], [`Act::NoEvents`] or [`Act::Released`] answers a reader, once.
 //! - [`Act::Pair`] and [`Outgoing::Pair`] are for the other voters of a pair. To be sent as bytes
 //!   ([`Envelope::encode`]); what finds no link is dropped.
@@ -53,6 +53,8 @@ pub enum Outgoing {
     Frame(Arc<[u8]>),
     /// The answer to a command.
     Reply(Reply),
+    /// What was looked at is committed, and may be shown.
+    Seen,
     /// Committed events, at least one.
     Events(Vec<Stamped>),
     /// To another voter of the pair.
@@ -148,7 +150,7 @@ impl gate::Promise for Outgoing {
             + match self {
                 Self::Frame(frame) => frame.len(),
                 // What is promised to other voters is short: votes and positions.
-                Self::Reply(_) | Self::Pair(..) => 0,
+                Self::Reply(_) | Self::Seen | Self::Pair(..) => 0,
                 Self::Events(events) => events.iter().map(Stamped::bytes).sum(),
             }
     }

@@ -40,6 +40,7 @@
 extern crate alloc;
 
 mod alarms;
+pub mod answers;
 pub mod attempt;
 pub mod codec;
 pub mod controller;

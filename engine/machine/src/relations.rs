@@ -1,6 +1,7 @@
 //! What a node's events say about its relations to other nodes: who belongs to whom, up to where each has heard the other,
 //! and what is on its way between them. Folded like the state, and part of the same image.
 
+use crate::answers::{Answers, Progress};
 use crate::attempt::{Attempt, RunId};
 use crate::codec::{Stamped, epoch, event_id};
 use alloc::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct Relations {
     pub at_jobs: BTreeMap<OrderId, u64>,
     /// Of a controller: the commands which are being carried out in parts, by the event with which they began.
     pub commands: BTreeMap<u64, BegunCommand>,
+    /// Of a controller: the answers to commands which have an id.
+    pub answers: Answers,
     /// Of a node of a pair: what its journal says about the pair.
     pub cluster: Cluster,
 }
@@ -152,6 +155,7 @@ impl Relations {
             processes: BTreeMap::new(),
             at_jobs: BTreeMap::new(),
             commands: BTreeMap::new(),
+            answers: Answers::default(),
             cluster: Cluster::default(),
         }
     }
@@ -233,6 +237,7 @@ impl Relations {
             }
             NodeEvent::CommandEnded { begun } => {
                 self.commands.remove(&event_id_of(*begun).0);
+                self.answers.end(event_id_of(*begun).0);
             }
             NodeEvent::ClusterCoupled { active_id } => {
                 self.cluster = Cluster { active_id: active_id.clone(), is_coupled: true };
@@ -240,6 +245,12 @@ impl Relations {
             NodeEvent::ClusterPassiveLost { .. } => self.cluster.is_coupled = false,
             NodeEvent::ClusterFailedOver { activated_id, .. } | NodeEvent::ClusterSwitchedOver { activated_id } => {
                 self.cluster = Cluster { active_id: activated_id.clone(), is_coupled: false };
+            }
+            NodeEvent::CommandAnswered { id, digest, answer } => {
+                self.answers.put(event_id.0, id, digest, Progress::Done(answer.clone()));
+            }
+            NodeEvent::CommandNamed { id, digest, begun } => {
+                self.answers.put(event_id.0, id, digest, Progress::Begun(event_id_of(*begun).0));
             }
             NodeEvent::ControllerInitialized { .. }
             | NodeEvent::NodeReady { .. }

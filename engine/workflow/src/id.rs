@@ -102,6 +102,10 @@ text_id! {
     OrderId, "OrderId", not_empty
 }
 text_id! {
+    /// Names a command, given by who gives it, so that it is carried out once however often it is asked for.
+    CommandId, "CommandId", command_id
+}
+text_id! {
     /// Path of a workflow.
     WorkflowPath, "WorkflowPath", path
 }
@@ -175,6 +179,19 @@ pub const MAX_NAME: usize = 1000;
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all rules")]
 fn any(_: &'static str, _: &str) -> Checked<()> {
+    Ok(())
+}
+
+/// Longest id of a command, in bytes.
+const COMMAND_ID: usize = 100;
+
+fn command_id(kind: &'static str, text: &str) -> Checked<()> {
+    not_empty(kind, text)?;
+    if text.len() > COMMAND_ID || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message =
+            format!("Invalid {kind}: it consists of 1 to {COMMAND_ID} visible ASCII characters without blanks");
+        return Err(Problem::coded("InvalidName", [("type", kind.to_string())], message));
+    }
     Ok(())
 }
 

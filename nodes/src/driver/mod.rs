@@ -88,8 +88,8 @@ pub trait Host: Send + 'static {
     /// What comes from outside.
     type Request: Send + 'static;
 
-    /// Makes an input of it. None if there is nothing for the machine, which may be looked at.
-    fn request(&mut self, machine: &Self::Machine, request: Self::Request) -> Option<InputOf<Self>>;
+    /// Makes an input of it. None if there is nothing for the machine. Machine and journal may be looked at.
+    fn request(&mut self, node: &Node<Self::Machine>, request: Self::Request) -> Option<InputOf<Self>>;
 
     /// Does what may be done at once.
     fn hint(&mut self, hint: HintOf<Self>, reading: &mut Reading<'_, Self>);
@@ -329,7 +329,7 @@ impl<H: Host> Driver<H> {
                 },
                 Some(input) = self.reads.recv() => return Ok(Some(Input::Arrived(input))),
                 Some(request) = self.requested.recv() => {
-                    let input = self.host.request(self.node.machine(), request);
+                    let input = self.host.request(&self.node, request);
                     self.soon.extend(input.map(Input::Arrived));
                 }
                 () = self.due.reach(deadline) => return Ok(Some(Input::Due)),

@@ -8,8 +8,12 @@ use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, ReaderId, Reply};
 use baton_machine::link::LinkInput;
 use baton_protocol::event_id::EventId;
+use baton_protocol::node::Node;
+use baton_protocol::pair::Order;
 use baton_protocol::record::Position;
+use baton_workflow::id::CommandId;
 use baton_workflow::model::command::Command;
+use baton_workflow::problem::Problem;
 use baton_workflow::state::State;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,8 +28,17 @@ pub enum ControllerRequest {
     Link(LinkInput),
     /// A command.
     Command {
+        /// Who gives a command with the same id again gets the same answer.
+        id: Option<CommandId>,
         /// Which.
         command: Command,
+        /// Gets the answer.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// An order about the pair.
+    Order {
+        /// Which.
+        order: Order,
         /// Gets the answer.
         reply: oneshot::Sender<Reply>,
     },
@@ -39,9 +52,17 @@ pub enum ControllerRequest {
     },
     /// Nobody will ask for events until here any more.
     Release(EventId),
-    /// Wants the state as it is, and the last event in it.
-    State(oneshot::Sender<(State, EventId)>),
+    /// Wants to look at the state of the active node, and to show what it has seen.
+    Look(Look),
+    /// Wants to look at the node as it is, be it active or not. Nothing of what it sees may be shown as done.
+    Peek(Box<dyn FnOnce(&Node<Controller>) + Send>),
 }
+
+/// Looks at the controller. What comes back is told whether what was seen may be shown, or why not.
+pub type Look = Box<dyn FnOnce(&Controller) -> Seen + Send>;
+
+/// Whom to tell whether what was seen may be shown.
+pub type Seen = Box<dyn FnOnce(Result<(), Problem>) + Send>;
 
 impl From<LinkInput> for ControllerRequest {
     fn from(input: LinkInput) -> Self {
@@ -55,8 +76,8 @@ const REFUSALS: u32 = 600;
 /// Why the controller does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// It has ended.
-    #[error("the controller has ended")]
+    /// It has ended, or is not active any more.
+    #[error("the controller has ended, or is not active any more")]
     Gone,
     /// It could not give events for a while.
     #[error("the controller gives no events: its disk does not follow, or they cannot be read")]
@@ -79,10 +100,29 @@ impl Client {
     /// Gives a command.
     ///
     /// # Errors
-    /// When the controller has ended.
+    /// When the controller has ended, or is not active any more: then whether the command was carried out is not known.
     pub async fn command(&self, command: Command) -> Result<Reply, Unanswered> {
+        self.command_with_id(None, command).await
+    }
+
+    /// Gives a command. Given again with the same id, here or to the other node of the pair, it has the same answer and is not
+    /// carried out again.
+    ///
+    /// # Errors
+    /// When the controller has ended, or is not active any more: then whether the command was carried out is not known.
+    pub async fn command_with_id(&self, id: Option<CommandId>, command: Command) -> Result<Reply, Unanswered> {
         let (reply, replied) = oneshot::channel();
-        self.request(ControllerRequest::Command { command, reply }).await?;
+        self.request(ControllerRequest::Command { id, command, reply }).await?;
+        replied.await.map_err(|_| Unanswered::Gone)
+    }
+
+    /// Orders something about the pair.
+    ///
+    /// # Errors
+    /// When the controller has ended.
+    pub async fn order(&self, order: Order) -> Result<Reply, Unanswered> {
+        let (reply, replied) = oneshot::channel();
+        self.request(ControllerRequest::Order { order, reply }).await?;
         replied.await.map_err(|_| Unanswered::Gone)
     }
 
@@ -112,13 +152,36 @@ impl Client {
         self.request(ControllerRequest::Release(until)).await
     }
 
-    /// A copy of the state as it is, and the last event in it. What it shows may not be committed yet.
+    /// Looks at the controller: `look` runs between two inputs, and must not take long. What it returns comes when everything
+    /// that was to be seen is committed; or the problem why it does not, above all that this node is not active.
     ///
     /// # Errors
     /// When the controller has ended.
-    pub async fn state(&self) -> Result<(State, EventId), Unanswered> {
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Controller) -> T + Send + 'static,
+    ) -> Result<Result<T, Problem>, Unanswered> {
         let (reply, replied) = oneshot::channel();
-        self.request(ControllerRequest::State(reply)).await?;
+        let look: Look = Box::new(move |controller| {
+            let seen = look(controller);
+            // Who has gone does not want it.
+            Box::new(move |answer| drop(reply.send(answer.map(|()| seen))))
+        });
+        self.request(ControllerRequest::Look(look)).await?;
+        replied.await.map_err(|_| Unanswered::Gone)
+    }
+
+    /// Looks at the node as it is: active or not, committed or not. For what is about the node itself.
+    ///
+    /// # Errors
+    /// When the controller has ended.
+    pub async fn peek<T: Send + 'static>(
+        &self,
+        peek: impl FnOnce(&Node<Controller>) -> T + Send + 'static,
+    ) -> Result<T, Unanswered> {
+        let (reply, replied) = oneshot::channel();
+        let peek = Box::new(move |node: &Node<Controller>| drop(reply.send(peek(node))));
+        self.request(ControllerRequest::Peek(peek)).await?;
         replied.await.map_err(|_| Unanswered::Gone)
     }
 
@@ -163,6 +226,7 @@ impl Recovered {
             links: Links::new(local, entrance.requests()),
             last: 0,
             callers: BTreeMap::new(),
+            seen: BTreeMap::new(),
             readers: BTreeMap::new(),
             released: EventId::BEFORE_FIRST,
         };
@@ -176,15 +240,26 @@ struct ControllerHost {
     /// The last number given to a caller or reader.
     last: u64,
     callers: BTreeMap<CallerId, oneshot::Sender<Reply>>,
+    /// What was looked at and may not be shown yet.
+    seen: BTreeMap<CallerId, Seen>,
     readers: BTreeMap<ReaderId, oneshot::Sender<Result<Vec<Stamped>, EventId>>>,
     released: EventId,
 }
 
 impl ControllerHost {
+    fn call(&mut self, reply: oneshot::Sender<Reply>) -> CallerId {
+        self.last += 1;
+        let caller = CallerId(self.last);
+        self.callers.insert(caller, reply);
+        caller
+    }
+
     fn reply(&mut self, caller: CallerId, reply: Reply) {
         if let Some(waiting) = self.callers.remove(&caller) {
             // Who has gone does not want it.
             let _ = waiting.send(reply);
+        } else if let Some(tell) = self.seen.remove(&caller) {
+            tell(reply.answer.map(|_| ()));
         }
     }
 
@@ -199,14 +274,14 @@ impl Host for ControllerHost {
     type Machine = Controller;
     type Request = ControllerRequest;
 
-    fn request(&mut self, machine: &Controller, request: ControllerRequest) -> Option<ControllerInput> {
+    fn request(&mut self, node: &Node<Controller>, request: ControllerRequest) -> Option<ControllerInput> {
         match request {
             ControllerRequest::Link(input) => Some(ControllerInput::Link(input)),
-            ControllerRequest::Command { command, reply } => {
-                self.last += 1;
-                let caller = CallerId(self.last);
-                self.callers.insert(caller, reply);
-                Some(ControllerInput::Command { caller, command })
+            ControllerRequest::Command { id, command, reply } => {
+                Some(ControllerInput::Command { caller: self.call(reply), id, command })
+            }
+            ControllerRequest::Order { order, reply } => {
+                Some(ControllerInput::Order { caller: self.call(reply), order })
             }
             ControllerRequest::Read { after, reply } => {
                 self.readers.retain(|_, waiting| !waiting.is_closed());
@@ -219,9 +294,14 @@ impl Host for ControllerHost {
                 self.released = self.released.max(until);
                 None
             }
-            ControllerRequest::State(reply) => {
-                let replica = machine.replica();
-                let _ = reply.send((replica.state().clone(), replica.last_event_id()));
+            ControllerRequest::Look(look) => {
+                self.last += 1;
+                let caller = CallerId(self.last);
+                self.seen.insert(caller, look(node.machine()));
+                Some(ControllerInput::Look { caller })
+            }
+            ControllerRequest::Peek(peek) => {
+                peek(node);
                 None
             }
         }
@@ -238,8 +318,14 @@ impl Host for ControllerHost {
             }
             // Directors watch directories.
             Act::Watch { .. } | Act::Unwatch { .. } => {}
+            // Dropping them says so.
+            Act::Deposed => {
+                self.callers.clear();
+                self.seen.clear();
+                self.readers.clear();
+            }
             // It is not a node of a pair.
-            Act::Pair(_) | Act::RollBack { .. } | Act::Deposed | Act::Trouble(_) => {}
+            Act::Pair(_) | Act::RollBack { .. } | Act::Trouble(_) => {}
         }
     }
 
@@ -247,6 +333,11 @@ impl Host for ControllerHost {
         match (lane, promise) {
             (Lane::Link(link), Outgoing::Frame(frame)) => self.links.send(link, frame),
             (Lane::Caller(caller), Outgoing::Reply(reply)) => self.reply(caller, reply),
+            (Lane::Caller(caller), Outgoing::Seen) => {
+                if let Some(tell) = self.seen.remove(&caller) {
+                    tell(Ok(()));
+                }
+            }
             (Lane::Reader(reader), Outgoing::Events(events)) => self.give(reader, Ok(events)),
             // Nothing else is promised in these lanes.
             (Lane::Link(_) | Lane::Caller(_) | Lane::Reader(_) | Lane::Pair(_), _) => {}

@@ -7,6 +7,7 @@ use crate::driver::{self, Entrance, Halt, Host, Opened, Operator, Reading, Runni
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
 use baton_machine::host::{Act, Lane, Outgoing};
 use baton_machine::link::{LinkInput, Peer};
+use baton_protocol::node::Node;
 use baton_protocol::record::Position;
 use tokio::sync::mpsc;
 
@@ -58,7 +59,7 @@ impl Host for DirectorHost {
     type Machine = Director;
     type Request = DirectorRequest;
 
-    fn request(&mut self, _: &Director, request: DirectorRequest) -> Option<DirectorInput> {
+    fn request(&mut self, _: &Node<Director>, request: DirectorRequest) -> Option<DirectorInput> {
         Some(request.0)
     }
 

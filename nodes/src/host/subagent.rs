@@ -11,6 +11,7 @@ use baton_machine::attempt::Attempt;
 use baton_machine::link::{LinkInput, Peer};
 use baton_machine::process::Signal;
 use baton_machine::subagent::{NoPromise, Subagent, SubagentConfig, SubagentHint, SubagentInput};
+use baton_protocol::node::Node;
 use baton_protocol::record::Position;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -93,7 +94,7 @@ impl Host for SubagentHost {
     type Machine = Subagent;
     type Request = SubagentRequest;
 
-    fn request(&mut self, _: &Subagent, request: SubagentRequest) -> Option<SubagentInput> {
+    fn request(&mut self, _: &Node<Subagent>, request: SubagentRequest) -> Option<SubagentInput> {
         Some(match request {
             SubagentRequest::Input(input) => {
                 if let SubagentInput::Ended { attempt, .. } = &input {

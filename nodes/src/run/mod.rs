@@ -216,7 +216,8 @@ impl<'a> Run<'a> {
         report: &'a mut Report,
     ) -> Result<Self, Failure> {
         let root = order.id.0.clone();
-        let (state, after) = client.state().await?;
+        let looked = client.look(|controller| (controller.state().clone(), controller.replica().last_event_id()));
+        let (state, after) = looked.await?.map_err(Failure::Refused)?;
         let is_known = state.order(&root).is_some();
         let run = Self {
             client,

@@ -287,7 +287,10 @@ impl World {
     pub fn command(&mut self, command: Command) -> CallerId {
         self.last_caller += 1;
         let caller = CallerId(self.last_caller);
-        self.arrivals.push_back((Place::Controller, Arrival::Controller(ControllerInput::Command { caller, command })));
+        self.arrivals.push_back((
+            Place::Controller,
+            Arrival::Controller(ControllerInput::Command { caller, id: None, command }),
+        ));
         caller
     }
 

@@ -3,7 +3,7 @@
 //! nobody is, but the command goes on where its last part ended.
 
 use super::{Controller, length};
-use crate::host::{CallerId, Lane, Outgoing, Reply};
+use crate::host::CallerId;
 use crate::replica::Turn;
 use alloc::string::ToString as _;
 use baton_workflow::command::bulk::{Bulk, Part};
@@ -43,7 +43,7 @@ impl Controller {
 
     /// The caller is answered when the command is done.
     pub(super) fn answer_after(&mut self, begun: u64, caller: CallerId) {
-        self.waiting.insert(begun, caller);
+        self.waiting.entry(begun).or_default().push(caller);
     }
 
     /// Carries out the next part of the first command.
@@ -74,14 +74,13 @@ impl Controller {
             return;
         }
         self.replica.take(turn, Event::Node(NodeEvent::CommandEnded { begun: number }));
-        if let Some(caller) = self.waiting.remove(&begun) {
+        for caller in self.waiting.remove(&begun).unwrap_or_default() {
             let answer = if is_understood {
                 Ok(Response::Accepted)
             } else {
                 Err(Problem::new("The command that was begun is not understood any more"))
             };
-            let reply = Reply { answer, event_id: self.replica.last_event_id() };
-            self.outgoing.push((Lane::Caller(caller), Outgoing::Reply(reply)));
+            self.reply(caller, answer);
         }
     }
 }

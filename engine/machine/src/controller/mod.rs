@@ -12,6 +12,7 @@ mod handover;
 mod length;
 mod office;
 mod reaction;
+mod repetition;
 mod reset;
 
 use crate::alarms::Alarms;
@@ -38,7 +39,7 @@ use baton_protocol::pair::{Order, Pair, PairInput};
 use baton_protocol::random::Random;
 use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::time::{Instant, Now};
-use baton_workflow::id::{AgentPath, ControllerId, OrderId, SubagentId};
+use baton_workflow::id::{AgentPath, CommandId, ControllerId, OrderId, SubagentId};
 use baton_workflow::json::Json as _;
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
@@ -72,8 +73,16 @@ pub enum ControllerInput {
     Command {
         /// Who.
         caller: CallerId,
+        /// Who gives the same command with the same id again gets the same answer, and nothing is done again: see
+        /// [`answers`](crate::answers).
+        id: Option<CommandId>,
         /// What.
         command: Command,
+    },
+    /// The host has looked at the state, for a caller: answered by [`Outgoing::Seen`] when all that was to be seen is committed.
+    Look {
+        /// Who.
+        caller: CallerId,
     },
     /// A reader wants what follows an event; answered once, as soon as there is something, or it cannot be served.
     Read {
@@ -145,7 +154,7 @@ pub struct Controller {
     /// The command over very many orders which is being carried out.
     current: Option<bulk::Current>,
     /// Who is to be answered when such a command is done, by the event with which it began.
-    waiting: BTreeMap<u64, CallerId>,
+    waiting: BTreeMap<u64, Vec<CallerId>>,
     /// Agents whose orders are coming back because they are reset, and how far.
     returning: BTreeMap<AgentPath, reset::Returning>,
     /// What leaves when the record of this step is committed.
@@ -263,20 +272,52 @@ impl Controller {
         self.refresh_agents(turn);
     }
 
-    fn command(&mut self, turn: Turn<'_>, caller: CallerId, command: &Command, out: &mut Outbox<'_, Self>) {
+    fn command(
+        &mut self,
+        turn: Turn<'_>,
+        caller: CallerId,
+        id: Option<&CommandId>,
+        command: &Command,
+        out: &mut Outbox<'_, Self>,
+    ) {
         let is_behind = || Problem::coded("Busy", [], "The controller is busy: its journal is behind. Try again later");
         if let Some(problem) = self.unfit_for_commands().or_else(|| out.is_congested().then(is_behind)) {
             let reply = Reply { answer: Err(problem), event_id: self.replica.last_event_id() };
             return out.hint(Act::Reply { caller, reply });
         }
+        if let Some(id) = id
+            && self.answer_again(caller, id, command)
+        {
+            return;
+        }
         let answer = match length::check(command).and_then(|()| self.begin_bulk(turn, command)) {
-            Ok(Some(begun)) => return self.answer_after(begun, caller),
+            Ok(Some(begun)) => {
+                if let Some(id) = id {
+                    self.name_command(turn, id, command, begun);
+                }
+                return self.answer_after(begun, caller);
+            }
             Ok(None) => self.answer(turn, command, out),
             Err(problem) => Err(problem),
         };
-        // The answer to a refused command depends on the state too.
+        if let (Some(id), Ok(response)) = (id, &answer) {
+            self.record_answer(turn, id, command, response);
+        }
+        self.reply(caller, answer);
+    }
+
+    /// The answer to a refused command depends on the state too.
+    fn reply(&mut self, caller: CallerId, answer: Checked<Response>) {
         let reply = Reply { answer, event_id: self.replica.last_event_id() };
         self.outgoing.push((Lane::Caller(caller), Outgoing::Reply(reply)));
+    }
+
+    fn look(&mut self, caller: CallerId, out: &mut Outbox<'_, Self>) {
+        if self.is_active() {
+            return self.outgoing.push((Lane::Caller(caller), Outgoing::Seen));
+        }
+        let reply = Reply { answer: Err(self.is_not_active()), event_id: self.replica.last_event_id() };
+        out.hint(Act::Reply { caller, reply });
     }
 
     fn answer(&mut self, turn: Turn<'_>, command: &Command, out: &mut Outbox<'_, Self>) -> Checked<Response> {
@@ -492,7 +533,8 @@ impl Controller {
     fn on_arrived(&mut self, turn: Turn<'_>, input: ControllerInput, out: &mut Outbox<'_, Self>) {
         match input {
             ControllerInput::Link(input) => self.on_link(turn, input, out),
-            ControllerInput::Command { caller, command } => self.command(turn, caller, &command, out),
+            ControllerInput::Command { caller, id, command } => self.command(turn, caller, id.as_ref(), &command, out),
+            ControllerInput::Look { caller } => self.look(caller, out),
             ControllerInput::Read { reader, after } => self.read(reader, after, out),
             ControllerInput::Unread { reader } => {
                 self.forget_reader(reader);
@@ -528,12 +570,18 @@ impl Controller {
     fn let_out(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
         for (lane, outgoing) in core::mem::take(&mut self.outgoing) {
             let fence = out.committed();
+            let is_question = matches!(outgoing, Outgoing::Seen);
             if out.promise(fence, lane, outgoing).is_err() {
                 match lane {
                     Lane::Link(link) => self.give_up_later(turn, link),
                     Lane::Caller(caller) => {
-                        let message = "The command was carried out, but is not yet safe. Whether it stays is unknown";
-                        let answer = Err(Problem::coded("OutcomeUnknown", [], message));
+                        let answer = Err(if is_question {
+                            Problem::coded("Busy", [], "The controller's journal is behind. Try again later")
+                        } else {
+                            let message =
+                                "The command was carried out, but is not yet safe. Whether it stays is unknown";
+                            Problem::coded("OutcomeUnknown", [], message)
+                        });
                         let reply = Reply { answer, event_id: self.replica.last_event_id() };
                         out.hint(Act::Reply { caller, reply });
                     }

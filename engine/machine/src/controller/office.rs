@@ -174,7 +174,7 @@ impl Controller {
         })
     }
 
-    fn is_not_active(&self) -> Problem {
+    pub(super) fn is_not_active(&self) -> Problem {
         let pair = self.office.pair.as_ref();
         let active = pair.and_then(Pair::known).map(|known| known.active);
         let whom = match active.filter(|active| pair.is_none_or(|pair| pair.config().seat != *active)) {

@@ -237,7 +237,7 @@ impl World {
         let command: Command = from_text(command).expect("a command");
         self.callers += 1;
         let caller = CallerId(self.callers);
-        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, command })));
+        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, id: None, command })));
         self.run_until("answered", |world| world.replies.contains_key(&caller));
         self.replies.remove(&caller).expect("an answer")
     }
@@ -247,7 +247,7 @@ impl World {
         let command: Command = from_text(command).expect("a command");
         self.callers += 1;
         let caller = CallerId(self.callers);
-        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, command })));
+        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, id: None, command })));
         caller
     }
 
@@ -302,7 +302,7 @@ impl World {
         self.sync_time = Duration::from_secs(1);
         let command: Command = from_text(command).expect("a command");
         let caller = CallerId(u64::MAX);
-        self.step_controller(Input::Arrived(ControllerInput::Command { caller, command }));
+        self.step_controller(Input::Arrived(ControllerInput::Command { caller, id: None, command }));
         let records = self.controller.unsynced.len();
         self.controller.crash_after(count);
         self.sync_time = Duration::ZERO;

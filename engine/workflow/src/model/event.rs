@@ -5,7 +5,7 @@ use super::operation::ItemEvent;
 use super::order_event::OrderEvent;
 use super::plan::{PlanEvent, PlanId, PlanSchemaEvent};
 use super::watch::OrderWatchEvent;
-use crate::id::{AgentPath, BoardPath, ControllerId, OrderId, OrderWatchPath, PlanSchemaId, SubagentId};
+use crate::id::{AgentPath, BoardPath, CommandId, ControllerId, OrderId, OrderWatchPath, PlanSchemaId, SubagentId};
 use crate::json::{Json, Node};
 use crate::problem::Problem;
 use crate::value::{Name, Value};
@@ -203,6 +203,24 @@ crate::json_union! {
         ClusterSwitchedOver => "ClusterSwitchedOver" {
             /// The node that is active now.
             activated_id: String => "activatedId";
+        };
+        /// A command with an id was carried out. What it led to is in the same transaction.
+        CommandAnswered => "CommandAnswered" {
+            /// The id.
+            id: CommandId => "id";
+            /// Tells the command from another one with the same id.
+            digest: String => "digest";
+            /// The answer, in JSON.
+            answer: String => "answer";
+        };
+        /// The command which begins in the same transaction has an id.
+        CommandNamed => "CommandNamed" {
+            /// The id.
+            id: CommandId => "id";
+            /// Tells the command from another one with the same id.
+            digest: String => "digest";
+            /// The event with which the command begins.
+            begun: i64 => "begun";
         };
     }
 }

@@ -35,7 +35,7 @@ impl World {
         self.waiting.insert(caller, (client, seat, attempt));
         let command = if number == 0 { deployment(attempt) } else { addition(number, self.now) };
         let command: Command = from_text(&command).map_err(|problem| format!("{problem:?}"))?;
-        self.input(seat, ControllerInput::Command { caller, command })
+        self.input(seat, ControllerInput::Command { caller, id: None, command })
     }
 
     pub(super) fn replied(&mut self, seat: Seat, caller: CallerId, reply: &Reply) -> Result<(), String> {
