@@ -9,8 +9,8 @@ use baton_protocol::journal::{Generation, Stored};
 use baton_protocol::record::{Offset, Position, Record};
 use baton_storage::fjall::{FjallAccess, FjallStore, Options};
 use baton_storage::writer::{Change, NotTaken, Report, Writer};
-use baton_storage::{Access as _, IMAGE_CHUNK, Store as _};
-use std::collections::VecDeque;
+use baton_storage::{Access, IMAGE_CHUNK, Store as _};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use tokio::sync::mpsc;
 
@@ -27,6 +27,8 @@ pub struct Opened {
     pub image: Option<Vec<u8>>,
     /// The records after the image.
     pub records: Vec<Record>,
+    /// What else was kept, by name.
+    pub cells: BTreeMap<String, Vec<u8>>,
     /// What an operator should know of what was found.
     pub notes: Vec<String>,
 }
@@ -41,6 +43,21 @@ pub struct Journal {
     /// What is durable, as it is to be told to the node.
     stored: Stored,
     is_news: bool,
+    /// So many changes are durable.
+    done: u64,
+    /// Somebody wants what the journal makes up when so many changes are durable.
+    rebuilding: Option<(u64, Position, Rebuild)>,
+}
+
+/// Takes the newest image and the records after it.
+type Rebuild = Box<dyn FnOnce(Result<Content, baton_storage::Error>) + Send>;
+
+/// What a journal makes up.
+pub(super) struct Content {
+    /// The newest image, and where it was taken.
+    pub(super) image: Option<(Position, Vec<u8>)>,
+    /// The records after it.
+    pub(super) records: Vec<Record>,
 }
 
 enum Kind {
@@ -72,6 +89,7 @@ impl Journal {
             recovered: baton_protocol::journal::Recovered::default(),
             image: None,
             records: Vec::new(),
+            cells: BTreeMap::new(),
             notes: Vec::new(),
         }
     }
@@ -82,19 +100,8 @@ impl Journal {
     /// When it does not open, or is damaged.
     pub fn open(folder: &Path, name: &str, options: Options) -> Result<Opened, Halt> {
         let (store, found) = FjallStore::open(folder, name, options)?;
-        let access = store.access();
-        let image = match found.image {
-            Some(image) => {
-                let mut bytes = Vec::with_capacity(usize::try_from(image.bytes).unwrap_or(0));
-                for chunk in access.chunks(image.at)? {
-                    bytes.extend(chunk?);
-                }
-                Some((image.at, bytes))
-            }
-            None => None,
-        };
+        let Content { image, records } = content(&store.access(), found.end)?;
         let start = image.as_ref().map_or(Position::ORIGIN, |(at, _)| *at);
-        let records = access.records(start.offset)?.collect::<Result<Vec<_>, _>>()?;
         let (reporting, reports) = mpsc::channel(REPORTS);
         // When nobody listens any more, nobody needs to know.
         let writer = Writer::start(store, move |report| drop(reporting.blocking_send(report)));
@@ -109,13 +116,14 @@ impl Journal {
             recovered,
             image: image.map(|(_, bytes)| bytes),
             records,
+            cells: found.cells,
             notes: found.notes.into_iter().chain(cut).collect(),
         })
     }
 
     fn of(kind: Kind, durable: Offset) -> Self {
         let stored = Stored { generation: Generation(0), durable, puts: 0 };
-        Self { kind, changes: 0, puts: VecDeque::new(), stored, is_news: false }
+        Self { kind, changes: 0, puts: VecDeque::new(), stored, is_news: false, done: 0, rebuilding: None }
     }
 
     pub(super) fn append(&mut self, record: Record) -> Result<(), Halt> {
@@ -187,6 +195,29 @@ impl Journal {
         }
     }
 
+    /// Passes on what the journal up to `to` makes up, as soon as everything is durable that was handed over: from another
+    /// thread. What somebody else wanted before and has not got, is not passed on any more.
+    pub(super) fn rebuild(
+        &mut self,
+        to: Position,
+        pass_on: impl FnOnce(Result<Content, baton_storage::Error>) + Send + 'static,
+    ) {
+        self.rebuilding = Some((self.changes, to, Box::new(pass_on)));
+        self.go_on_rebuilding();
+    }
+
+    fn go_on_rebuilding(&mut self) {
+        let Some((_, to, pass_on)) = self.rebuilding.take_if(|(changes, ..)| *changes <= self.done) else { return };
+        match &self.kind {
+            // Of a journal in memory nothing is ever cut.
+            Kind::Memory(_) => {}
+            Kind::Disk { writer, .. } => {
+                let access = writer.access().clone();
+                tokio::task::spawn_blocking(move || pass_on(content(&access, to)));
+            }
+        }
+    }
+
     /// Bytes of records in memory which could be released; none if the journal keeps images. Then it is enough to say that
     /// there is one.
     pub(super) fn bytes_in_memory(&self) -> Option<usize> {
@@ -223,7 +254,9 @@ impl Journal {
                 }
                 self.stored.durable = synced.end.offset;
                 self.stored.generation = Generation(synced.generation);
+                self.done = changes;
                 self.submit_waiting()?;
+                self.go_on_rebuilding();
                 Ok(Progress::Stored(self.stored))
             }
             Some(Report::Imaged { at, result: Ok(image) }) => Ok(Progress::Imaged(at, image.bytes)),
@@ -270,4 +303,24 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// What a journal up to `to` makes up, all of which is durable. Images beyond are gone.
+fn content(access: &impl Access, to: Position) -> Result<Content, baton_storage::Error> {
+    let image = match access.image() {
+        Some(image) => {
+            let mut bytes = Vec::with_capacity(usize::try_from(image.bytes).unwrap_or(0));
+            for chunk in access.chunks(image.at)? {
+                bytes.extend(chunk?);
+            }
+            Some((image.at, bytes))
+        }
+        None => None,
+    };
+    let start = image.as_ref().map_or(Offset::ZERO, |(at, _)| at.offset);
+    let records = access
+        .records(start)?
+        .take_while(|record| record.as_ref().map_or(true, |record| record.id.offset < to.offset))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Content { image, records })
 }

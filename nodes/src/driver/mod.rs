@@ -26,8 +26,8 @@ use baton_protocol::machine::{Input, Machine};
 use baton_protocol::node::Node;
 use baton_protocol::outbox::{Effect, EffectOf};
 use baton_protocol::record::{Offset, Position, Record};
-use baton_protocol::time::Instant;
-use journal::Progress;
+use baton_protocol::time::{Instant, Now};
+use journal::{Content, Progress};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -62,6 +62,9 @@ pub enum Halt {
     /// The journal cannot be replayed.
     #[error("the journal cannot be replayed: {0}")]
     Recovery(#[from] RecoveryError),
+    /// What was kept beside the journal cannot be used.
+    #[error(transparent)]
+    Cell(#[from] baton_protocol::pair::NotUnderstood),
     /// The operating system gives no thread.
     #[error("the operating system starts no thread for the journal: {0}")]
     NoThread(std::io::Error),
@@ -97,11 +100,15 @@ pub trait Host: Send + 'static {
     /// Lets out what the journal is sure of.
     fn promise(&mut self, lane: LaneOf<Self>, promise: PromiseOf<Self>);
 
-    /// An image of the machine's state. None if it keeps no journal.
+    /// An image of the machine's state. None if it keeps no journal, or the state is not one to be kept now.
     fn image(machine: &Self::Machine) -> Option<Vec<u8>>;
 
     /// Tells the machine that the image at this position is durable.
     fn imaged(&mut self, at: Position) -> Option<InputOf<Self>>;
+
+    /// A step is done, and its effects are carried out. For what is shown of the node; called after every step, so it looks
+    /// only at what is cheap.
+    fn stepped(&mut self, _node: &Node<Self::Machine>, _now: Now) {}
 }
 
 /// What a host's machine takes.
@@ -115,8 +122,8 @@ pub type PromiseOf<H> = <<H as Host>::Machine as Machine>::Promise;
 
 /// Reads records for a host.
 pub struct Reading<'a, H: Host + ?Sized> {
-    journal: &'a Journal,
-    read: &'a mpsc::UnboundedSender<InputOf<H>>,
+    journal: &'a mut Journal,
+    read: &'a mpsc::UnboundedSender<Result<InputOf<H>, Halt>>,
 }
 
 impl<H: Host> Reading<'_, H> {
@@ -124,7 +131,23 @@ impl<H: Host> Reading<'_, H> {
     pub fn records(&mut self, from: Offset, answer: impl FnOnce(Vec<Record>) -> InputOf<H> + Send + 'static) {
         let read = self.read.clone();
         // When the node has ended, nobody wants them.
-        self.journal.read(from, move |records| drop(read.send(answer(records))));
+        self.journal.read(from, move |records| drop(read.send(Ok(answer(records)))));
+    }
+
+    /// Reads what the journal up to `to` makes up, the newest image and the records after it, when everything is durable
+    /// that was handed over; `answer` makes an input of it.
+    pub fn content(
+        &mut self,
+        to: Position,
+        answer: impl FnOnce(Option<Vec<u8>>, Vec<Record>) -> Result<InputOf<H>, RecoveryError> + Send + 'static,
+    ) {
+        let read = self.read.clone();
+        self.journal.rebuild(to, move |content| {
+            let input = content.map_err(Halt::from).and_then(|Content { image, records }| {
+                answer(image.map(|(_, bytes)| bytes), records).map_err(Halt::from)
+            });
+            drop(read.send(input));
+        });
     }
 }
 
@@ -177,27 +200,42 @@ impl<R> Default for Entrance<R> {
     }
 }
 
-/// Starts a node that is alone: not one of a pair. The machine is in the state of the end of the journal. Should the node
-/// halt, the operator is told why.
-///
-/// # Errors
-/// When the operating system gives no random number.
+/// What a node gets of the world: clocks and a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// Its clocks.
+    pub clock: Clock,
+    /// All its randomness.
+    pub seed: u64,
+}
+
+impl Surroundings {
+    /// Those of this machine.
+    ///
+    /// # Errors
+    /// When the operating system gives no random number.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn real() -> Result<Self, Halt> {
+        Ok(Self { clock: Clock::start(), seed: random_seed().map_err(Halt::NoSeed)? })
+    }
+}
+
+/// Starts a node: its machine is in the state of the end of the journal. Should the node halt, the operator is told why.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn start<H: Host>(
-    machine: H::Machine,
+    node: Node<H::Machine>,
     journal: Journal,
-    recovered: baton_protocol::journal::Recovered,
     host: H,
     entrance: Entrance<H::Request>,
     operator: Operator,
-) -> Result<Running<H::Request>, Halt> {
-    let seed = random_seed().map_err(Halt::NoSeed)?;
-    let node = Node::new(machine, baton_protocol::journal::Journal::alone(recovered, Limits::DEFAULT));
+    Surroundings { clock, seed }: Surroundings,
+) -> Running<H::Request> {
     let (stop, stopped) = oneshot::channel();
     let (read, reads) = mpsc::unbounded_channel();
-    let clock = Clock::start();
     let driver = Driver {
         node,
         host,
@@ -222,7 +260,19 @@ pub fn start<H: Host>(
             operator.halted(halt);
         }
     });
-    Ok(Running { requests: entrance.requests, stop, ended })
+    Running { requests: entrance.requests, stop, ended }
+}
+
+/// A node that is alone: not one of a pair.
+#[must_use]
+pub fn alone<M: Machine>(machine: M, recovered: baton_protocol::journal::Recovered) -> Node<M> {
+    Node::new(machine, baton_protocol::journal::Journal::alone(recovered, Limits::DEFAULT))
+}
+
+/// A node of a pair.
+#[must_use]
+pub fn one_of_two<M: Machine>(machine: M, recovered: baton_protocol::journal::Recovered) -> Node<M> {
+    Node::new(machine, baton_protocol::journal::Journal::following(recovered, Limits::DEFAULT))
 }
 
 /// A number that nobody can guess.
@@ -261,9 +311,9 @@ struct Driver<H: Host> {
     release: Alarm,
     requested: mpsc::Receiver<H::Request>,
     stopped: oneshot::Receiver<()>,
-    read: mpsc::UnboundedSender<InputOf<H>>,
-    /// Records which the host asked for. As many as readings are under way.
-    reads: mpsc::UnboundedReceiver<InputOf<H>>,
+    read: mpsc::UnboundedSender<Result<InputOf<H>, Halt>>,
+    /// What the host asked to be read. As many as readings are under way.
+    reads: mpsc::UnboundedReceiver<Result<InputOf<H>, Halt>>,
     effects: Vec<EffectOf<H::Machine>>,
     /// Inputs that are here already.
     soon: VecDeque<Input<InputOf<H>>>,
@@ -290,6 +340,7 @@ impl<H: Host> Driver<H> {
             std::panic::catch_unwind(AssertUnwindSafe(|| node.step(now, input, effects)))
                 .map_err(|panic| Halt::Panicked(message(&*panic)))?;
             self.carry_out()?;
+            self.host.stepped(&self.node, now);
             if let Some(stored) = self.journal.news() {
                 self.soon.push_back(Input::Stored(stored));
             }
@@ -327,7 +378,7 @@ impl<H: Host> Driver<H> {
                         self.operator.warn(format!("no image of the state was written, the journal grows: {reason}"));
                     }
                 },
-                Some(input) = self.reads.recv() => return Ok(Some(Input::Arrived(input))),
+                Some(input) = self.reads.recv() => return Ok(Some(Input::Arrived(input?))),
                 Some(request) = self.requested.recv() => {
                     let input = self.host.request(&self.node, request);
                     self.soon.extend(input.map(Input::Arrived));
@@ -352,7 +403,7 @@ impl<H: Host> Driver<H> {
                 Effect::Put { number, cell, value } => self.journal.put(number, cell, &value)?,
                 Effect::Release { before } => self.journal.release(before)?,
                 Effect::Hint(hint) => {
-                    let mut reading = Reading { journal: &self.journal, read: &self.read };
+                    let mut reading = Reading { journal: &mut self.journal, read: &self.read };
                     self.host.hint(hint, &mut reading);
                 }
                 Effect::Promise { lane, promise } => self.host.promise(lane, promise),
@@ -392,8 +443,10 @@ impl<H: Host> Driver<H> {
         let committed = journal.watermarks().committed;
         let images = &mut self.images;
         if images.taken.is_none() && images.since >= IMAGE_AFTER.max(IMAGE_RATIO * images.last) {
-            images.since = 0;
             images.taken = H::image(self.node.machine()).map(|image| (journal.end(), image));
+            if images.taken.is_some() {
+                images.since = 0;
+            }
         }
         if let Some((at, image)) = images.taken.take_if(|(at, _)| at.offset <= committed) {
             images.is_writing = true;

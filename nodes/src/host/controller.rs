@@ -2,22 +2,27 @@
 
 use super::links::Links;
 use super::local::Local;
-use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Running};
+use super::standing::Standing;
+use super::voters::Voters;
+use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Running, Surroundings};
 use baton_machine::codec::Stamped;
 use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, ReaderId, Reply};
 use baton_machine::link::LinkInput;
 use baton_protocol::event_id::EventId;
 use baton_protocol::node::Node;
-use baton_protocol::pair::Order;
+use baton_protocol::pair::message::Envelope;
+use baton_protocol::pair::{EPOCHS_CELL, Order, Pair, PairConfig, PairHint, PairInput, Part, Trouble, VOTE_CELL};
 use baton_protocol::record::Position;
+use baton_protocol::register::Seat;
+use baton_protocol::time::Now;
 use baton_workflow::id::CommandId;
 use baton_workflow::model::command::Command;
 use baton_workflow::problem::Problem;
 use baton_workflow::state::State;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// So long after a refusal a reader asks again.
 const READ_AGAIN: Duration = Duration::from_millis(100);
@@ -26,6 +31,8 @@ const READ_AGAIN: Duration = Duration::from_millis(100);
 pub enum ControllerRequest {
     /// About links.
     Link(LinkInput),
+    /// About the pair.
+    Pair(PairInput),
     /// A command.
     Command {
         /// Who gives a command with the same id again gets the same answer.
@@ -70,13 +77,19 @@ impl From<LinkInput> for ControllerRequest {
     }
 }
 
+impl From<PairInput> for ControllerRequest {
+    fn from(input: PairInput) -> Self {
+        Self::Pair(input)
+    }
+}
+
 /// So often a reader may be refused: for a minute.
 const REFUSALS: u32 = 600;
 
 /// Why the controller does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// It has ended, or is not active any more.
+    /// It has ended, or is not active any more. Whether a command was carried out is not known.
     #[error("the controller has ended, or is not active any more")]
     Gone,
     /// It could not give events for a while.
@@ -94,6 +107,7 @@ pub enum Unanswered {
 #[derive(Clone)]
 pub struct Client {
     requests: mpsc::Sender<ControllerRequest>,
+    standing: watch::Receiver<Standing>,
 }
 
 impl Client {
@@ -124,6 +138,12 @@ impl Client {
         let (reply, replied) = oneshot::channel();
         self.request(ControllerRequest::Order { order, reply }).await?;
         replied.await.map_err(|_| Unanswered::Gone)
+    }
+
+    /// How the controller stands now.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     /// Waits for committed events after `after`, of which it returns at least one. Dropping the future loses nothing.
@@ -192,51 +212,69 @@ impl Client {
 
 /// A controller that is recovered but does not run yet.
 pub struct Recovered {
-    machine: Controller,
+    node: Node<Controller>,
+    config: ControllerConfig,
     journal: Journal,
-    recovered: baton_protocol::journal::Recovered,
     notes: Vec<String>,
 }
 
-/// Recovers a controller from its journal.
+/// Recovers a controller from its journal. With `pair` it is one of a pair.
 ///
 /// # Errors
 /// When the journal cannot be replayed.
-pub fn recover(config: ControllerConfig, opened: Opened) -> Result<Recovered, Halt> {
-    let Opened { journal, recovered, image, records, notes } = opened;
-    let machine = Controller::recover(config, image.as_deref(), &records)?;
-    Ok(Recovered { machine, journal, recovered, notes })
+pub fn recover(config: ControllerConfig, opened: Opened, pair: Option<PairConfig>) -> Result<Recovered, Halt> {
+    let Opened { journal, recovered, image, records, cells, notes } = opened;
+    let machine = Controller::recover(config.clone(), image.as_deref(), &records)?;
+    let node = match pair {
+        None => driver::alone(machine, recovered),
+        Some(pair) => {
+            let cell = |name| cells.get(name).map(Vec::as_slice);
+            let pair = Pair::new(pair, cell(VOTE_CELL), cell(EPOCHS_CELL), recovered.end)?;
+            driver::one_of_two(machine.with_pair(pair), recovered)
+        }
+    };
+    Ok(Recovered { node, config, journal, notes })
 }
 
 impl Recovered {
     /// What it has.
     #[must_use]
     pub fn state(&self) -> &State {
-        self.machine.state()
+        self.node.machine().state()
     }
 
-    /// Starts it.
-    ///
-    /// # Errors
-    /// When the operating system refuses something.
-    pub fn start(self, local: Local, operator: Operator) -> Result<(Running<ControllerRequest>, Client), Halt> {
+    /// Starts it. Messages to the other voters of its pair go through `voters`.
+    pub fn start(
+        self,
+        local: Local,
+        voters: Option<Voters>,
+        entrance: Entrance<ControllerRequest>,
+        operator: Operator,
+        surroundings: Surroundings,
+    ) -> (Running<ControllerRequest>, Client) {
         self.notes.into_iter().for_each(|note| operator.warn(note));
-        let entrance = Entrance::new();
+        let (shown, standing) = watch::channel(Standing::NONE);
         let host = ControllerHost {
+            config: self.config,
             links: Links::new(local, entrance.requests()),
+            voters,
             last: 0,
             callers: BTreeMap::new(),
             seen: BTreeMap::new(),
             readers: BTreeMap::new(),
             released: EventId::BEFORE_FIRST,
+            trouble: None,
+            standing: shown,
         };
-        let client = Client { requests: entrance.requests() };
-        Ok((driver::start(self.machine, self.journal, self.recovered, host, entrance, operator)?, client))
+        let client = Client { requests: entrance.requests(), standing };
+        (driver::start(self.node, self.journal, host, entrance, operator, surroundings), client)
     }
 }
 
 struct ControllerHost {
+    config: ControllerConfig,
     links: Links<ControllerRequest>,
+    voters: Option<Voters>,
     /// The last number given to a caller or reader.
     last: u64,
     callers: BTreeMap<CallerId, oneshot::Sender<Reply>>,
@@ -244,6 +282,8 @@ struct ControllerHost {
     seen: BTreeMap<CallerId, Seen>,
     readers: BTreeMap<ReaderId, oneshot::Sender<Result<Vec<Stamped>, EventId>>>,
     released: EventId,
+    trouble: Option<Trouble>,
+    standing: watch::Sender<Standing>,
 }
 
 impl ControllerHost {
@@ -252,6 +292,12 @@ impl ControllerHost {
         let caller = CallerId(self.last);
         self.callers.insert(caller, reply);
         caller
+    }
+
+    fn send(&self, to: Seat, envelope: &Envelope) {
+        if let Some(voters) = &self.voters {
+            voters.send(to, envelope);
+        }
     }
 
     fn reply(&mut self, caller: CallerId, reply: Reply) {
@@ -277,6 +323,7 @@ impl Host for ControllerHost {
     fn request(&mut self, node: &Node<Controller>, request: ControllerRequest) -> Option<ControllerInput> {
         match request {
             ControllerRequest::Link(input) => Some(ControllerInput::Link(input)),
+            ControllerRequest::Pair(input) => Some(ControllerInput::Pair(input)),
             ControllerRequest::Command { id, command, reply } => {
                 Some(ControllerInput::Command { caller: self.call(reply), id, command })
             }
@@ -316,16 +363,26 @@ impl Host for ControllerHost {
             Act::ReadRecords { reader, from } => {
                 reading.records(from, move |records| ControllerInput::Records { reader, records });
             }
-            // Directors watch directories.
-            Act::Watch { .. } | Act::Unwatch { .. } => {}
-            // Dropping them says so.
+            Act::Pair(PairHint::Send(to, envelope)) => self.send(to, &envelope),
+            Act::Pair(PairHint::Read { from, bytes: _ }) => {
+                reading.records(from, move |records| ControllerInput::Pair(PairInput::Read { from, records }));
+            }
+            Act::RollBack { to } => {
+                let config = self.config.clone();
+                reading.content(to, move |image, records| {
+                    let replica = Controller::rebuild(&config, image.as_deref(), &records)?;
+                    Ok(ControllerInput::RolledBack(Box::new(replica)))
+                });
+            }
             Act::Deposed => {
+                // Who is dropped learns that there is no answer from here.
                 self.callers.clear();
                 self.seen.clear();
                 self.readers.clear();
             }
-            // It is not a node of a pair.
-            Act::Pair(_) | Act::RollBack { .. } | Act::Trouble(_) => {}
+            Act::Trouble(trouble) => self.trouble = Some(trouble),
+            // Directors watch directories.
+            Act::Watch { .. } | Act::Unwatch { .. } => {}
         }
     }
 
@@ -339,22 +396,45 @@ impl Host for ControllerHost {
                 }
             }
             (Lane::Reader(reader), Outgoing::Events(events)) => self.give(reader, Ok(events)),
+            (Lane::Pair(_), Outgoing::Pair(to, envelope)) => self.send(to, &envelope),
             // Nothing else is promised in these lanes.
             (Lane::Link(_) | Lane::Caller(_) | Lane::Reader(_) | Lane::Pair(_), _) => {}
         }
     }
 
     fn image(machine: &Controller) -> Option<Vec<u8>> {
-        Some(machine.replica().image())
+        machine.may_be_imaged().then(|| machine.replica().image())
     }
 
     fn imaged(&mut self, at: Position) -> Option<ControllerInput> {
         Some(ControllerInput::Imaged { at, released: self.released })
+    }
+
+    fn stepped(&mut self, node: &Node<Controller>, _: Now) {
+        let part = node.machine().pair().map(Pair::part);
+        if matches!(part, Some(Part::Active | Part::Standby { is_following: true })) {
+            self.trouble = None;
+        }
+        let standing = Standing::of(node, self.trouble);
+        let before = *self.standing.borrow();
+        if before == standing {
+            return;
+        }
+        self.standing.send_replace(standing);
+        if let Some(pair) = standing.pair.filter(|_| standing.pair != before.pair) {
+            pair.tell_changes(before.pair);
+            if let (Some(voters), Some(known)) = (&self.voters, pair.known) {
+                voters.set_epoch(known.epoch.0);
+            }
+        }
     }
 }
 
 impl Drop for ControllerHost {
     fn drop(&mut self) {
         self.links.close();
+        if let Some(voters) = &self.voters {
+            voters.close();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::links::Links;
 use super::local::Local;
 use super::watch::Watches;
-use crate::driver::{self, Entrance, Halt, Host, Opened, Operator, Reading, Running};
+use crate::driver::{self, Entrance, Halt, Host, Opened, Operator, Reading, Running, Surroundings};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
 use baton_machine::host::{Act, Lane, Outgoing};
 use baton_machine::link::{LinkInput, Peer};
@@ -37,14 +37,15 @@ pub fn start(
     local: Local,
     operator: Operator,
 ) -> Result<Running<DirectorRequest>, Halt> {
-    let Opened { journal, recovered, image, records, notes } = opened;
+    let Opened { journal, recovered, image, records, notes, .. } = opened;
     notes.into_iter().for_each(|note| operator.warn(note));
     let machine = Director::recover(config, image.as_deref(), &records)?;
     let entrance = Entrance::new();
     let links = Links::new(local, entrance.requests());
     let host =
         DirectorHost { links: links.clone(), watches: Watches::new(operator.clone()), requests: entrance.requests() };
-    let running = driver::start(machine, journal, recovered, host, entrance, operator)?;
+    let running =
+        driver::start(driver::alone(machine, recovered), journal, host, entrance, operator, Surroundings::real()?);
     links.listen(peer);
     Ok(running)
 }

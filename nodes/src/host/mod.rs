@@ -1,6 +1,7 @@
 //! The hosts: what surrounds the machines of a node, for the [driver](crate::driver).
 
 mod built_in;
+pub mod cluster_watch;
 pub mod controller;
 pub mod director;
 mod files;
@@ -9,5 +10,7 @@ pub mod links;
 pub mod local;
 pub mod locality;
 mod metering;
+pub mod standing;
 pub mod subagent;
+pub mod voters;
 mod watch;

@@ -5,7 +5,7 @@ use super::job::{self, Flow, Job, Workshop};
 use super::links::Links;
 use super::local::Local;
 use super::metering;
-use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Room, Running};
+use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Room, Running, Surroundings};
 use crate::process::{Killer, Launcher};
 use baton_machine::attempt::Attempt;
 use baton_machine::link::{LinkInput, Peer};
@@ -85,7 +85,8 @@ pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Run
     };
     let host = SubagentHost { links: links.clone(), shop: Arc::new(shop), jobs: BTreeMap::new() };
     let Opened { journal, recovered, .. } = Journal::in_memory(&settings.room);
-    let running = driver::start(Subagent::new(settings.config), journal, recovered, host, entrance, operator)?;
+    let node = driver::alone(Subagent::new(settings.config), recovered);
+    let running = driver::start(node, journal, host, entrance, operator, Surroundings::real()?);
     links.listen(settings.peer);
     Ok(running)
 }

@@ -1,7 +1,7 @@
 //! The nodes of a run: a controller, and for each agent a director with its subagents, all in this process.
 
 use super::items::Items;
-use crate::driver::{Halt, Journal, News, Opened, Operator, Room, Running};
+use crate::driver::{Entrance, Halt, Journal, News, Opened, Operator, Room, Running, Surroundings};
 use crate::host::controller::{self, Client, ControllerRequest, Recovered};
 use crate::host::director::{self, DirectorRequest};
 use crate::host::local::Local;
@@ -128,7 +128,7 @@ impl Nodes {
         let room = Room::default();
         // The controller's journal is the first thing in the folder, and locks it.
         let opened = open(folder, CONTROLLER, journal::CONTROLLER_NAME, &room)?;
-        let controller = controller::recover(controller_config(), opened)?;
+        let controller = controller::recover(controller_config(), opened, None)?;
         let agents = agents(items, controller.state());
 
         let (work, temporary) = match folder {
@@ -202,7 +202,8 @@ impl AllRunning {
             let peer = Peer::Agent(agent.path);
             self.directors.push(director::start(config, opened, peer, local.clone(), operator)?);
         }
-        let (controller, client) = controller.start(local, operator.clone())?;
+        let (controller, client) =
+            controller.start(local, None, Entrance::new(), operator.clone(), Surroundings::real()?);
         self.controller = Some(controller);
         Ok(client)
     }

@@ -40,6 +40,7 @@ use crate::register::{Accepted, Change, EpochRecord, Incarnation, Proposer, Refu
 use crate::time::{Instant, Now};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// What makes one node of a pair differ from the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -227,6 +228,36 @@ enum Duty {
     Active(Active),
     /// Its stop is recorded.
     Stopped,
+}
+
+/// What a node is in its pair, for people to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// It knows of no cluster yet, or has been replaced in it: it does nothing.
+    Outside,
+    /// It asks who is active.
+    Unsure,
+    /// It takes over the records of the active.
+    Standby {
+        /// Whether they come.
+        is_following: bool,
+    },
+    /// It commits.
+    Active,
+    /// It has stopped on purpose.
+    Stopped,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Outside => "outside",
+            Self::Unsure => "unsure",
+            Self::Standby { .. } => "standby",
+            Self::Active => "active",
+            Self::Stopped => "stopped",
+        })
+    }
 }
 
 /// A node's part in a pair. See the module.
@@ -424,6 +455,18 @@ impl Pair {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.duty, Duty::Active(_))
+    }
+
+    /// What this node is.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self.duty {
+            Duty::Mute => Part::Outside,
+            Duty::Unsure => Part::Unsure,
+            Duty::Standby(standby) => Part::Standby { is_following: standby.session.is_some() },
+            Duty::Active(_) => Part::Active,
+            Duty::Stopped => Part::Stopped,
+        }
     }
 
     /// Whether this node wants the epoch record changed, or does not know whether a change it wanted is decided.
