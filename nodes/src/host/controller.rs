@@ -1,5 +1,6 @@
 //! The host of a controller: its callers, its readers, its links.
 
+use super::commits::{CommitTimes, Commits};
 use super::links::Links;
 use super::local::Local;
 use super::standing::Standing;
@@ -21,7 +22,9 @@ use baton_workflow::model::command::Command;
 use baton_workflow::problem::Problem;
 use baton_workflow::state::State;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// So long after a refusal a reader asks again.
@@ -51,22 +54,29 @@ pub enum ControllerRequest {
     },
     /// What follows an event.
     Read {
+        /// Who asks.
+        reader: ReaderId,
         /// The event.
         after: EventId,
         /// Gets at least one event, or none if it cannot be served now; or the event after which all can be read, if what it
         /// wants is released.
         reply: oneshot::Sender<Result<Vec<Stamped>, EventId>>,
     },
+    /// A reader does not wait any more.
+    Unread(ReaderId),
     /// Nobody will ask for events until here any more.
     Release(EventId),
     /// Wants to look at the state of the active node, and to show what it has seen.
     Look(Look),
     /// Wants to look at the node as it is, be it active or not. Nothing of what it sees may be shown as done.
-    Peek(Box<dyn FnOnce(&Node<Controller>) + Send>),
+    Peek(Peek),
 }
 
 /// Looks at the controller. What comes back is told whether what was seen may be shown, or why not.
 pub type Look = Box<dyn FnOnce(&Controller) -> Seen + Send>;
+
+/// Looks at the node.
+pub type Peek = Box<dyn FnOnce(&Node<Controller>) + Send>;
 
 /// Whom to tell whether what was seen may be shown.
 pub type Seen = Box<dyn FnOnce(Result<(), Problem>) + Send>;
@@ -108,6 +118,25 @@ pub enum Unanswered {
 pub struct Client {
     requests: mpsc::Sender<ControllerRequest>,
     standing: watch::Receiver<Standing>,
+    /// The last number given to a reader.
+    readers: Arc<AtomicU64>,
+    commits: Arc<Commits>,
+}
+
+/// Says that a reader who is dropped does not wait any more.
+struct Waiting<'c> {
+    reader: ReaderId,
+    requests: &'c mpsc::Sender<ControllerRequest>,
+    is_over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // When there is no room for it, the next event does the same.
+            let _ = self.requests.try_send(ControllerRequest::Unread(self.reader));
+        }
+    }
 }
 
 impl Client {
@@ -146,6 +175,12 @@ impl Client {
         self.standing.clone()
     }
 
+    /// How long commands took to be committed.
+    #[must_use]
+    pub fn commit_times(&self) -> CommitTimes {
+        self.commits.times()
+    }
+
     /// Waits for committed events after `after`, of which it returns at least one. Dropping the future loses nothing.
     ///
     /// # Errors
@@ -153,8 +188,13 @@ impl Client {
     pub async fn events(&self, after: EventId) -> Result<Vec<Stamped>, Unanswered> {
         for _ in 0..REFUSALS {
             let (reply, replied) = oneshot::channel();
-            self.request(ControllerRequest::Read { after, reply }).await?;
-            let answer = replied.await.map_err(|_| Unanswered::Gone)?;
+            let reader = ReaderId(self.readers.fetch_add(1, Ordering::Relaxed));
+            let mut waiting = Waiting { reader, requests: &self.requests, is_over: true };
+            self.request(ControllerRequest::Read { reader, after, reply }).await?;
+            waiting.is_over = false;
+            let answer = replied.await.map_err(|_| Unanswered::Gone);
+            waiting.is_over = true;
+            let answer = answer?;
             let events = answer.map_err(|until| Unanswered::Released { until })?;
             if !events.is_empty() {
                 return Ok(events);
@@ -265,8 +305,10 @@ impl Recovered {
             released: EventId::BEFORE_FIRST,
             trouble: None,
             standing: shown,
+            commits: Arc::default(),
         };
-        let client = Client { requests: entrance.requests(), standing };
+        let commits = Arc::clone(&host.commits);
+        let client = Client { requests: entrance.requests(), standing, readers: Arc::default(), commits };
         (driver::start(self.node, self.journal, host, entrance, operator, surroundings), client)
     }
 }
@@ -275,22 +317,23 @@ struct ControllerHost {
     config: ControllerConfig,
     links: Links<ControllerRequest>,
     voters: Option<Voters>,
-    /// The last number given to a caller or reader.
+    /// The last number given to a caller.
     last: u64,
-    callers: BTreeMap<CallerId, oneshot::Sender<Reply>>,
+    callers: BTreeMap<CallerId, (Instant, oneshot::Sender<Reply>)>,
     /// What was looked at and may not be shown yet.
     seen: BTreeMap<CallerId, Seen>,
     readers: BTreeMap<ReaderId, oneshot::Sender<Result<Vec<Stamped>, EventId>>>,
     released: EventId,
     trouble: Option<Trouble>,
     standing: watch::Sender<Standing>,
+    commits: Arc<Commits>,
 }
 
 impl ControllerHost {
     fn call(&mut self, reply: oneshot::Sender<Reply>) -> CallerId {
         self.last += 1;
         let caller = CallerId(self.last);
-        self.callers.insert(caller, reply);
+        self.callers.insert(caller, (Instant::now(), reply));
         caller
     }
 
@@ -301,7 +344,7 @@ impl ControllerHost {
     }
 
     fn reply(&mut self, caller: CallerId, reply: Reply) {
-        if let Some(waiting) = self.callers.remove(&caller) {
+        if let Some((_, waiting)) = self.callers.remove(&caller) {
             // Who has gone does not want it.
             let _ = waiting.send(reply);
         } else if let Some(tell) = self.seen.remove(&caller) {
@@ -330,12 +373,13 @@ impl Host for ControllerHost {
             ControllerRequest::Order { order, reply } => {
                 Some(ControllerInput::Order { caller: self.call(reply), order })
             }
-            ControllerRequest::Read { after, reply } => {
-                self.readers.retain(|_, waiting| !waiting.is_closed());
-                self.last += 1;
-                let reader = ReaderId(self.last);
+            ControllerRequest::Read { reader, after, reply } => {
                 self.readers.insert(reader, reply);
                 Some(ControllerInput::Read { reader, after })
+            }
+            ControllerRequest::Unread(reader) => {
+                self.readers.remove(&reader);
+                Some(ControllerInput::Unread { reader })
             }
             ControllerRequest::Release(until) => {
                 self.released = self.released.max(until);
@@ -389,7 +433,12 @@ impl Host for ControllerHost {
     fn promise(&mut self, lane: Lane, promise: Outgoing) {
         match (lane, promise) {
             (Lane::Link(link), Outgoing::Frame(frame)) => self.links.send(link, frame),
-            (Lane::Caller(caller), Outgoing::Reply(reply)) => self.reply(caller, reply),
+            (Lane::Caller(caller), Outgoing::Reply(reply)) => {
+                if let Some((since, _)) = self.callers.get(&caller) {
+                    self.commits.count(since.elapsed());
+                }
+                self.reply(caller, reply);
+            }
             (Lane::Caller(caller), Outgoing::Seen) => {
                 if let Some(tell) = self.seen.remove(&caller) {
                     tell(Ok(()));

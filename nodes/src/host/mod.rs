@@ -2,6 +2,7 @@
 
 mod built_in;
 pub mod cluster_watch;
+pub mod commits;
 pub mod controller;
 pub mod director;
 mod files;
