@@ -32,12 +32,36 @@ impl Timing {
     pub const TARGET: Duration = Duration::from_secs(8);
 }
 
+impl Timing {
+    /// What is wrong with the times, if they do not fit each other: then a single lost heartbeat could pass for a lost node, or a
+    /// take-over would not be granted when it is asked for, or be late.
+    #[must_use]
+    pub const fn mistake(self) -> Option<&'static str> {
+        let Self { heartbeat, silence, watch_silence, exchange } = self;
+        let [heartbeat, silence, watch_silence, exchange] =
+            [heartbeat.as_millis(), silence.as_millis(), watch_silence.as_millis(), exchange.as_millis()];
+        // The first bounds what is added below.
+        if silence > Self::TAKE_OVER.as_millis() || exchange > Self::TAKE_OVER.as_millis() {
+            Some("silence and exchange must not be longer than 15 seconds")
+        } else if heartbeat == 0 || exchange == 0 {
+            Some("heartbeat and exchange must be longer than zero")
+        } else if heartbeat > silence / 3 {
+            Some("silence must be three heartbeats at least, for one may be lost")
+        } else if watch_silence <= 2 * heartbeat {
+            Some("watch_silence must be longer than two heartbeats, for one may be lost")
+        } else if watch_silence + heartbeat >= silence {
+            Some(
+                "watch_silence must be shorter than silence less a heartbeat, or the watch refuses a take-over when it is asked",
+            )
+        } else if silence + 4 * exchange > Self::TARGET.as_millis() {
+            Some("silence and four exchanges must not be longer than 8 seconds, or take-overs are late")
+        } else {
+            None
+        }
+    }
+}
+
 const _: () = {
-    let Timing { heartbeat, silence, watch_silence, exchange } = Timing::DEFAULT;
-    // A single lost heartbeat is no silence, and the watch agrees when the standby asks.
-    assert!(silence.as_millis() >= 3 * heartbeat.as_millis());
-    assert!(watch_silence.as_millis() + heartbeat.as_millis() < silence.as_millis());
-    assert!(watch_silence.as_millis() > 2 * heartbeat.as_millis());
-    assert!(silence.as_millis() + 4 * exchange.as_millis() <= Timing::TARGET.as_millis());
+    assert!(Timing::DEFAULT.mistake().is_none());
     assert!(Timing::TARGET.as_millis() < Timing::TAKE_OVER.as_millis());
 };
