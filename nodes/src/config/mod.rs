@@ -1,0 +1,24 @@
+//! How daemons are configured: a TOML file for each, and over it variables of the environment.
+//!
+//! - A setting `key` of the section `[section]` is set by the variable `BATON_SECTION_KEY`, too; the variable counts. One at the top
+//!   of the file is set by `BATON_KEY`. What stands in lists of sections (`[[api.users]]`) is set in the file only.
+//! - Paths are relative to the folder of the file, wherever they come from.
+//! - Everything unknown is a mistake: a misspelt setting that is passed over does harm much later.
+//! - All mistakes are told at once, each with its place, and what would be right. Secrets are never told.
+//! - Each value remembers where it came from ([`Setting`]).
+
+mod controller;
+mod findings;
+mod parts;
+mod reader;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use controller::{Api, ControllerConfig, Pair, Permission, User};
+pub use findings::{Finding, Findings, Origin, Place, Setting, Severity};
+pub use parts::{API, Common, LINKS, Level, Log, LogFormat, Member};
+pub use reader::Environment;
+pub use secret::SecretHash;
+pub use watch::{Nodes, WatchConfig};
