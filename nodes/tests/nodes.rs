@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod examples;
+mod pair;
 mod process;
 mod run;

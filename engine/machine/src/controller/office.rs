@@ -211,15 +211,16 @@ impl Controller {
             // What follows from it is seen in the record of the epoch.
             Happened::EpochBegan(_) => {}
             Happened::Deposed => {
-                self.resign(out);
                 let seat = self.office.pair.as_ref().map(|pair| pair.config().seat.peer());
                 let active = self.office.pair.as_ref().and_then(Pair::known).map(|known| known.active);
                 let answer = if active == seat { Ok(Response::Accepted) } else { Err(self.is_not_active()) };
+                // Who ordered it is answered; who waits for anything else gets no answer from here.
                 self.answer_order(answer, out);
+                self.resign(out);
             }
             Happened::Stopped => {
-                self.resign(out);
                 self.answer_order(Ok(Response::Accepted), out);
+                self.resign(out);
             }
             Happened::Refused(order, unfit) => {
                 if self.office.ordered.is_some_and(|(_, ordered)| ordered == order) {

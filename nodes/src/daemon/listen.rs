@@ -1,0 +1,67 @@
+//! Accepts links from the other voters, for as long as the node runs.
+//!
+//! Whoever is turned away is told in the log, so that a person finds a wrong name, an expired certificate, or somebody who tries
+//! doors. A flood of such lines is cut down to [`LINES`] in each [`PERIOD`].
+
+use crate::host::voters::Voters;
+use baton_net::accept::{Acceptor, Arrival};
+use baton_protocol::pair::PairInput;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// So many lines about who was turned away are written in each period.
+const LINES: u32 = 10;
+
+/// See [`LINES`].
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Accepts links until whoever takes `requests` has ended.
+pub(super) async fn accept<R>(mut acceptor: Acceptor, voters: Voters, requests: mpsc::Sender<R>)
+where
+    R: From<PairInput> + Send + 'static,
+{
+    let mut lines = Lines::new();
+    loop {
+        let arrival = tokio::select! {
+            biased;
+            () = requests.closed() => return,
+            arrival = acceptor.accept() => arrival,
+        };
+        match arrival {
+            Arrival::Node(connection) => voters.accepted(*connection, &requests),
+            Arrival::TurnedAway { from, why } => lines.write(|| tracing::warn!(%from, "turned away: {why}")),
+            Arrival::Failed(error) => {
+                lines.write(|| tracing::error!("the system cannot accept connections now, and is asked again: {error}"));
+            }
+        }
+    }
+}
+
+/// Cuts a flood of lines down.
+struct Lines {
+    since: Instant,
+    written: u32,
+    left_out: u64,
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self { since: Instant::now(), written: 0, left_out: 0 }
+    }
+
+    fn write(&mut self, line: impl FnOnce()) {
+        if self.since.elapsed() >= PERIOD {
+            if self.left_out > 0 {
+                tracing::warn!("{} more connections like these were turned away", self.left_out);
+            }
+            *self = Self::new();
+        }
+        if self.written < LINES {
+            self.written += 1;
+            line();
+        } else {
+            self.left_out += 1;
+        }
+    }
+}

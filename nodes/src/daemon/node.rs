@@ -1,0 +1,144 @@
+//! The nodes that daemons host: a controller, alone or one of a pair, and a cluster watch; each with its journal, its links and
+//! nothing else. Daemons start them on the machine's sockets and disk, tests on simulated ones.
+
+use super::listen;
+use crate::driver::{Entrance, Halt, Opened, Operator, Running, Surroundings};
+use crate::host::cluster_watch::{self, WatchStatus};
+use crate::host::controller::{self, Client, ControllerRequest};
+use crate::host::local::Local;
+use crate::host::voters::{Me, Voter, Voters};
+use baton_machine::controller::ControllerConfig;
+use baton_net::accept::{Acceptor, BindError, Limits};
+use baton_net::address::Address;
+use baton_net::dial::Dialler;
+use baton_net::handshake::Role;
+use baton_net::network::Network;
+use baton_net::tls::Security;
+use baton_protocol::pair::timing::Timing;
+use baton_protocol::pair::{PairConfig, PairInput};
+use baton_protocol::random::Random;
+use std::net::SocketAddr;
+use tokio::sync::watch;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot listen for links.
+    #[error("links: {0}")]
+    Bind(#[from] BindError),
+    /// The system does not tell where it listens.
+    #[error("links: the system does not tell where it listens: {0}")]
+    Address(std::io::Error),
+    /// Its journal is not what it should be.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+}
+
+/// How a voter talks to the two others.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Who it is.
+    pub me: Me,
+    /// The others.
+    pub others: [Voter; 2],
+    /// Where it listens for them.
+    pub listen: Address,
+    /// Over which network.
+    pub network: Network,
+    /// How connections are secured.
+    pub security: Security,
+}
+
+impl Membership {
+    /// Listens. Nobody is answered yet.
+    async fn bind(&self, run: u64) -> Result<(Voters, Acceptor), BindError> {
+        let voters = Voters::new(self.me.clone(), self.others.clone(), run);
+        let me = voters.clone();
+        let acceptor = Acceptor::bind(
+            self.network,
+            &self.listen,
+            self.security.clone(),
+            move || me.introduction(),
+            &[Role::Controller, Role::Watch],
+            Limits::default(),
+        )
+        .await?;
+        Ok((voters, acceptor))
+    }
+
+    /// Dials and answers from now on.
+    fn connect<R>(&self, voters: &Voters, acceptor: Acceptor, entrance: &Entrance<R>, seed: u64)
+    where
+        R: From<PairInput> + Send + 'static,
+    {
+        voters.dial(&Dialler::new(self.network, self.security.clone()), &entrance.requests(), seed);
+        tokio::spawn(listen::accept(acceptor, voters.clone(), entrance.requests()));
+    }
+}
+
+/// A controller that runs.
+pub struct ControllerNode {
+    /// It.
+    pub running: Running<ControllerRequest>,
+    /// Talks to it.
+    pub client: Client,
+    /// Where it listens for links; nowhere if it is alone.
+    pub links: Option<SocketAddr>,
+}
+
+/// Starts a controller: one of a pair if there is a membership, with its times.
+///
+/// # Errors
+/// When it cannot listen, or its journal is not what it should be.
+pub async fn start_controller(
+    config: ControllerConfig,
+    membership: Option<(&Membership, Timing)>,
+    opened: Opened,
+    operator: Operator,
+    surroundings: Surroundings,
+) -> Result<ControllerNode, StartError> {
+    let entrance = Entrance::new();
+    let pair = membership.map(|(membership, timing)| PairConfig { timing, ..PairConfig::new(membership.me.seat) });
+    let recovered = controller::recover(config, opened, pair)?;
+    let local = Local::default();
+    let Some((membership, _)) = membership else {
+        let (running, client) = recovered.start(local, None, entrance, operator, surroundings);
+        return Ok(ControllerNode { running, client, links: None });
+    };
+    let seed = Random::new(surroundings.seed).child("links");
+    let (voters, acceptor) = membership.bind(seed.child("run").next()).await?;
+    let links = Some(acceptor.local_address().map_err(StartError::Address)?);
+    membership.connect(&voters, acceptor, &entrance, seed.child("pauses").next());
+    let (running, client) = recovered.start(local, Some(voters), entrance, operator, surroundings);
+    Ok(ControllerNode { running, client, links })
+}
+
+/// A watch that runs.
+pub struct WatchNode {
+    /// It.
+    pub running: Running<PairInput>,
+    /// How it is.
+    pub status: watch::Receiver<WatchStatus>,
+    /// Where it listens for links.
+    pub links: SocketAddr,
+}
+
+/// Starts a cluster watch.
+///
+/// # Errors
+/// When it cannot listen, or what it must not forget is not understood.
+pub async fn start_watch(
+    membership: &Membership,
+    timing: Timing,
+    opened: Opened,
+    operator: Operator,
+    surroundings: Surroundings,
+) -> Result<WatchNode, StartError> {
+    let entrance = Entrance::new();
+    let seed = Random::new(surroundings.seed).child("links");
+    let (voters, acceptor) = membership.bind(seed.child("run").next()).await?;
+    let links = acceptor.local_address().map_err(StartError::Address)?;
+    membership.connect(&voters, acceptor, &entrance, seed.child("pauses").next());
+    let (running, status) = cluster_watch::start(opened, timing, voters, entrance, operator, surroundings)?;
+    Ok(WatchNode { running, status, links })
+}

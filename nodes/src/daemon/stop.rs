@@ -1,0 +1,84 @@
+//! How a daemon is told to end, and what its ending means for the pair.
+
+use crate::host::controller::Client;
+use baton_protocol::pair::{Order, Part};
+use baton_protocol::register::Mode;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// So long the other voters have to agree before a node stops without them.
+const AGREEMENT: Duration = Duration::from_secs(10);
+
+/// How a node is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// The standby does not take over, until a person appoints it.
+    Stop,
+    /// The standby takes over before. When that is not possible, the node does not end.
+    SwitchOver,
+    /// At once, as in a crash. The standby takes over.
+    Abort,
+}
+
+/// What a daemon is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopRequest {
+    /// How.
+    pub manner: Manner,
+    /// Whether it is to start again at once.
+    pub restarts: bool,
+}
+
+/// To end a daemon with. Clones end the same.
+#[derive(Clone, Debug)]
+pub struct Control {
+    requests: mpsc::Sender<StopRequest>,
+}
+
+impl Control {
+    /// With what is told to it.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<StopRequest>) {
+        let (requests, requested) = mpsc::channel(4);
+        (Self { requests }, requested)
+    }
+
+    /// Ends it. When it is ending already, it needs no telling.
+    pub fn stop(&self, request: StopRequest) {
+        let _ = self.requests.try_send(request);
+    }
+}
+
+/// Lets the pair agree to the end of a node. False if the node is to stay.
+pub(super) async fn agree(client: &Client, manner: Manner) -> bool {
+    let standing = *client.standing().borrow();
+    let Some(pair) = standing.pair else { return true };
+    let is_active = pair.part == Part::Active;
+    let order = match manner {
+        Manner::Abort => return true,
+        // Nobody takes over from a node that commits alone, or is not active.
+        Manner::Stop if !is_active || pair.known.is_some_and(|known| known.mode == Mode::Alone) => return true,
+        Manner::SwitchOver if !is_active => return true,
+        Manner::Stop => Order::Stop,
+        Manner::SwitchOver => Order::SwitchOver,
+    };
+    let why = match timeout(AGREEMENT, client.order(order)).await {
+        Ok(Ok(reply)) => match reply.answer {
+            Ok(_) => return true,
+            Err(problem) => problem.to_string(),
+        },
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the other voters have not agreed within {AGREEMENT:?}"),
+    };
+    match manner {
+        Manner::SwitchOver => {
+            tracing::error!("this node goes on: the standby could not take over from it: {why}");
+            false
+        }
+        Manner::Stop | Manner::Abort => {
+            tracing::warn!("this node stops without the agreement of the others, so the standby may take over: {why}");
+            true
+        }
+    }
+}
