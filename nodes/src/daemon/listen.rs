@@ -32,7 +32,8 @@ where
             Arrival::Node(connection) => voters.accepted(*connection, &requests),
             Arrival::TurnedAway { from, why } => lines.write(|| tracing::warn!(%from, "turned away: {why}")),
             Arrival::Failed(error) => {
-                lines.write(|| tracing::error!("the system cannot accept connections now, and is asked again: {error}"));
+                lines
+                    .write(|| tracing::error!("the system cannot accept connections now, and is asked again: {error}"));
             }
         }
     }
