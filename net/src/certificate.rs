@@ -337,7 +337,8 @@ mod tests {
 
         // Others may trust whom we do not.
         let stranger = Authority::new(&ClusterId::new("other").unwrap(), KeyKind::Ed25519, NOW).unwrap();
-        let foreign = TlsPem { authorities: stranger.certificate().into(), ..good };
-        assert_eq!(load(foreign, NOW), None);
+        let foreign = TlsPem { authorities: stranger.certificate().into(), ..good.clone() };
+        assert!(!Tls::from_pem(foreign, clock()).unwrap().trusts_itself());
+        assert!(Tls::from_pem(good, clock()).unwrap().trusts_itself());
     }
 }

@@ -156,6 +156,8 @@ pub(super) struct Material {
     pub(super) authorities: String,
     /// Our own certificate.
     pub(super) identity: Option<Identity>,
+    /// Whether one of the authorities has issued it.
+    pub(super) is_own_trusted: bool,
     link_client: Arc<ClientConfig>,
     http_client: Arc<ClientConfig>,
     servers: Option<Servers>,
@@ -175,9 +177,10 @@ impl Material {
             Some(own) => Some(Arc::new(certified_key(own, &provider, names)?)),
             None => None,
         };
-        if let Some(own) = &own {
-            check(own, &roots, &provider, names, clock)?;
-        }
+        let is_own_trusted = match &own {
+            Some(own) => check(own, &roots, &provider, names, clock)?,
+            None => false,
+        };
         let make = Make { provider, roots, own, clock, names };
         let servers = match make.own {
             Some(_) => Some(Servers {
@@ -193,6 +196,7 @@ impl Material {
             servers,
             authorities: names.authorities.clone(),
             identity: make.own.as_ref().and_then(|own| Identity::of(&own.cert)),
+            is_own_trusted,
             pem,
         })
     }
@@ -308,15 +312,15 @@ fn verifier(
         .map_err(|error| MaterialError::Authority { file: names.authorities.clone(), reason: error.to_string() })
 }
 
-/// Judges our own certificate as a peer would that trusts whom we trust. Others may trust others. It must be for servers or
-/// for clients.
+/// Judges our own certificate as a peer would that trusts whom we trust. Others may trust others: returns whether it was issued by
+/// somebody whom we trust. It must be for servers or for clients.
 fn check(
     own: &CertifiedKey,
     roots: &Arc<RootCertStore>,
     provider: &Arc<CryptoProvider>,
     names: &Names,
     clock: &WallClock,
-) -> Result<(), MaterialError> {
+) -> Result<bool, MaterialError> {
     let fail = |reason| MaterialError::Certificate { file: names.certificate.clone(), reason };
     let Some((certificate, between)) = own.cert.split_first() else { return Err(fail("there is none".to_owned())) };
     let parsed = ParsedCertificate::try_from(certificate).map_err(|error| fail(error.to_string()))?;
@@ -329,7 +333,8 @@ fn check(
         judged = verifier.verify_client_cert(certificate, between, now).map(|_| ());
     }
     match judged {
-        Ok(()) | Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(false),
         Err(error) => Err(fail(SessionError::explain_tls(&error, &names.authorities).to_string())),
     }
 }

@@ -264,6 +264,13 @@ impl Tls {
         self.material().identity.clone()
     }
 
+    /// Whether one of the authorities that this node trusts has issued its own certificate. If not, only peers who trust others
+    /// will accept it.
+    #[must_use]
+    pub fn trusts_itself(&self) -> bool {
+        self.material().is_own_trusted
+    }
+
     fn set(&self, material: Material) {
         *self.shared.material.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(material);
     }
