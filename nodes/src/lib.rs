@@ -10,6 +10,8 @@ pub mod documents;
 pub mod driver;
 pub mod host;
 pub mod journal;
+pub mod logging;
+pub mod notify;
 pub mod process;
 pub mod run;
 pub mod schema;

@@ -6,7 +6,10 @@
 //! - Everything unknown is a mistake: a misspelt setting that is passed over does harm much later.
 //! - All mistakes are told at once, each with its place, and what would be right. Secrets are never told.
 //! - Each value remembers where it came from ([`Setting`]).
+//!
+//! Reading looks at the file only. What it names is looked at by [`Checked::check`], for `--check-config` and before a start.
 
+mod check;
 mod controller;
 mod findings;
 mod parts;
@@ -16,6 +19,7 @@ mod secret;
 mod tests;
 mod watch;
 
+pub use check::{Checked, main};
 pub use controller::{Api, ControllerConfig, Pair, Permission, User};
 pub use findings::{Finding, Findings, Origin, Place, Setting, Severity};
 pub use parts::{API, Common, LINKS, Level, Log, LogFormat, Member};
