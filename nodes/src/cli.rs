@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{check, journal, process, run, schema};
+use crate::{check, init, journal, process, run, schema};
 
 /// Workload automation: runs workflows of jobs.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ enum Command {
     Run(RunArguments),
     /// Check documents: tell everything that is wrong, without running anything.
     Check(CheckArguments),
+    /// Write what is needed to begin with.
+    #[command(subcommand)]
+    Init(InitCommand),
     /// Look into journals, check and repair them.
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -98,6 +101,30 @@ pub enum Dialect {
     Inventory,
 }
 
+/// `baton init`
+#[derive(Debug, Subcommand)]
+pub enum InitCommand {
+    /// Write a new cluster: configurations, certificates and an operator, ready to be started.
+    Cluster(ClusterArguments),
+}
+
+/// `baton init cluster`
+#[derive(Debug, Args)]
+pub struct ClusterArguments {
+    /// The folder to write, empty or not there.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// The name of the cluster.
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub cluster: String,
+    /// The hosts of the first controller, the second, and the watch. Without it all are on this machine.
+    #[arg(long, value_name = "HOST,HOST,HOST", value_delimiter = ',')]
+    pub hosts: Vec<String>,
+    /// The first of six ports in a row. Without it the usual ones are taken, or others that are free.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+}
+
 /// `baton journal`
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
@@ -155,6 +182,7 @@ pub fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Init(command) => init::main(&command),
         Command::Journal(command) => journal::main(&command),
         Command::Schema => schema::main(),
         Command::Guard(GuardArguments { directory }) => process::guard_main(Path::new(&directory)),

@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod documents;
 pub mod driver;
 pub mod host;
+pub mod init;
 pub mod journal;
 pub mod logging;
 pub mod notify;

@@ -24,6 +24,12 @@ impl SecretHash {
         *self == Self::of(secret)
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// From 64 hexadecimal digits. The message does not repeat what was given, for it may be the secret itself.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let expected = "this is no SHA-256; expected are 64 hexadecimal digits, as `printf %s \"$SECRET\" | sha256sum` prints them";
