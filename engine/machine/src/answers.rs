@@ -7,10 +7,10 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use baton_protocol::checksum::checksum;
 use baton_workflow::id::CommandId;
-use baton_workflow::json::{self, Json as _, from_text};
+use baton_workflow::json::{self, from_text};
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::problem::{Checked, Problem};
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ pub enum Progress {
 /// Tells commands apart.
 #[must_use]
 pub fn digest(command: &Command) -> String {
-    format!("{:016x}", checksum(0, json::print(&command.write()).as_bytes()))
+    format!("{:016x}", checksum(0, json::to_text(command).as_bytes()))
 }
 
 impl Answers {
@@ -104,7 +104,7 @@ impl Answers {
         let Some((_, id)) = self.in_order.range(begun..).next() else { return };
         let Some(answered) = self.by_id.get_mut(id).filter(|it| it.progress == Progress::Begun(begun)) else { return };
         let before = answered.bytes(id);
-        answered.progress = Progress::Done(json::print(&Response::Accepted.write()).to_string());
+        answered.progress = Progress::Done(json::to_text(&Response::Accepted));
         self.bytes = self.bytes - before + answered.bytes(id);
     }
 

@@ -5,10 +5,9 @@ use super::Controller;
 use crate::answers::{Progress, digest};
 use crate::host::{CallerId, Lane, Outgoing, Reply};
 use crate::replica::Turn;
-use alloc::string::ToString as _;
 use baton_protocol::event_id::EventId;
 use baton_workflow::id::CommandId;
-use baton_workflow::json::{self, Json as _};
+use baton_workflow::json;
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::Problem;
@@ -45,7 +44,7 @@ impl Controller {
 
     /// The command was carried out in this step.
     pub(super) fn record_answer(&mut self, turn: Turn<'_>, id: &CommandId, command: &Command, response: &Response) {
-        let answer = json::print(&response.write()).to_string();
+        let answer = json::to_text(response);
         let event = NodeEvent::CommandAnswered { id: id.clone(), digest: digest(command), answer };
         self.replica.take(turn, Event::Node(event));
     }

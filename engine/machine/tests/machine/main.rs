@@ -15,6 +15,7 @@ mod observe;
 mod process;
 mod reading;
 mod recovery;
+mod repetition;
 mod reset;
 mod rubbish;
 mod setup;

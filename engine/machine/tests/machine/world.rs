@@ -29,7 +29,7 @@ use baton_protocol::node::Node;
 use baton_protocol::outbox::Effect;
 use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::time::{Duration, Instant, Now, Timestamp};
-use baton_workflow::id::{ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
+use baton_workflow::id::{CommandId, ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
 use baton_workflow::json::from_text;
 use baton_workflow::model::command::Command;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -87,6 +87,8 @@ pub(crate) struct World {
     pub(crate) digest: Checksum,
     /// What the reader of the controller's events was answered.
     pub(crate) read_events: Vec<Vec<Stamped>>,
+    /// Who may show what was seen.
+    pub(crate) seen: BTreeSet<CallerId>,
     /// How often a reader was not served.
     pub(crate) unserved: usize,
     /// What a reader was told last about released events.
@@ -127,6 +129,7 @@ impl World {
             starts: BTreeMap::new(),
             digest: Checksum::new(0),
             read_events: Vec::new(),
+            seen: BTreeSet::new(),
             unserved: 0,
             released_until: None,
             stopped: Vec::new(),
@@ -234,21 +237,37 @@ impl World {
 
     /// Gives a command and returns the answer, when it is committed.
     pub(crate) fn try_command(&mut self, command: &str) -> Reply {
-        let command: Command = from_text(command).expect("a command");
-        self.callers += 1;
-        let caller = CallerId(self.callers);
-        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, id: None, command })));
-        self.run_until("answered", |world| world.replies.contains_key(&caller));
-        self.replies.remove(&caller).expect("an answer")
+        let caller = self.give_command(command);
+        self.answer(caller)
     }
 
     /// Gives a command without waiting for the answer.
     pub(crate) fn give_command(&mut self, command: &str) -> CallerId {
+        self.give_command_as(None, command)
+    }
+
+    /// Gives a command with an id without waiting for the answer.
+    pub(crate) fn give_command_as(&mut self, id: Option<&str>, command: &str) -> CallerId {
         let command: Command = from_text(command).expect("a command");
+        let id = id.map(CommandId::new);
         self.callers += 1;
         let caller = CallerId(self.callers);
-        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, id: None, command })));
+        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Command { caller, id, command })));
         caller
+    }
+
+    /// Looks at the controller's state, and waits until what was seen may be shown.
+    pub(crate) fn look(&mut self) -> CallerId {
+        self.callers += 1;
+        let caller = CallerId(self.callers);
+        self.tasks.push_back(Task::Controller(Input::Arrived(ControllerInput::Look { caller })));
+        caller
+    }
+
+    /// The answer to somebody who gave a command, as soon as there is one.
+    pub(crate) fn answer(&mut self, caller: CallerId) -> Reply {
+        self.run_until("answered", |world| world.replies.contains_key(&caller));
+        self.replies.remove(&caller).expect("an answer")
     }
 
     /// Whether somebody who gave a command was answered.

@@ -51,6 +51,9 @@ impl World {
             (Lane::Caller(caller), Outgoing::Reply(reply)) => {
                 assert!(self.replies.insert(caller, reply).is_none(), "answered twice");
             }
+            (Lane::Caller(caller), Outgoing::Seen) => {
+                assert!(self.seen.insert(caller), "shown twice");
+            }
             (Lane::Reader(_), Outgoing::Events(events)) => {
                 let on_disk = self.events(Name::Controller);
                 assert!(
