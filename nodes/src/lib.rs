@@ -2,6 +2,7 @@
 //!
 //! They are a library so that the daemons, the tests and the benchmarks use the very same code.
 
+pub mod api;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -98,6 +98,13 @@ impl Feed {
         self.last
     }
 
+    /// The first event in the records from `offset` on, of those which are in memory.
+    #[must_use]
+    pub fn first_from(&self, offset: Offset) -> Option<EventId> {
+        let first = self.records.partition_point(|record| record.end <= offset);
+        self.records.get(first)?.events.first().map(|event| event.event_id)
+    }
+
     /// A transaction was appended, in the records from `first` to before `end`; it has this many bytes.
     pub(crate) fn push(&mut self, first: Offset, end: Offset, bytes: usize, events: Arc<[Stamped]>) {
         let Some(last) = events.last().map(|event| event.event_id) else { return };

@@ -85,6 +85,12 @@ impl Controller {
         self.office.pair.as_ref().is_none_or(Pair::is_active)
     }
 
+    /// Whether it takes commands now. An active one does not while it becomes active, hands over or stops.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.office.is_working
+    }
+
     /// Whether the replica is what the journal makes up: not while it has to go back, nor in the middle of a transaction which
     /// the active is sending. Only then an image may be taken.
     #[must_use]
