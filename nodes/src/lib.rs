@@ -13,6 +13,7 @@ pub mod host;
 pub mod init;
 pub mod journal;
 pub mod logging;
+pub mod metrics;
 pub mod notify;
 pub mod process;
 pub mod run;

@@ -193,7 +193,7 @@ impl Cluster {
             _ => Path::new("."),
         };
         fs::create_dir_all(beside).map_err(in_file(beside))?;
-        // Readable by its owner only, for there are keys in it. It goes away when something fails.
+        // It goes away when something fails.
         let new = tempfile::Builder::new().prefix(".baton-init-").tempdir_in(beside).map_err(in_file(beside))?;
         let write = |name: &str, content: &str, mode| {
             let file = new.path().join(name);

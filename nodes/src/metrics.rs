@@ -1,0 +1,428 @@
+//! How a daemon is, in the text format of Prometheus (version 0.0.4), for `/metrics`.
+//!
+//! What is told is a snapshot of what others count: [`Metrics`] has it in plain numbers, and [`Metrics::render`] writes it down. That is
+//! less than a registry of counters would need, so there is no library for it. All times are in seconds, all sizes in bytes, as
+//! usual there. Counters begin with the process.
+
+use crate::host::cluster_watch::WatchStatus;
+use crate::host::commits::{BOUNDS, CommitTimes};
+use crate::host::standing::PairStanding;
+use baton_protocol::journal::Watermarks;
+use baton_protocol::pair::Part;
+use baton_protocol::register::{EpochRecord, Mode};
+use std::fmt::{Display, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+/// The content type of what is rendered.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Folders deeper than this are not measured.
+const DEPTH: usize = 8;
+
+/// How a daemon is. What a daemon does not have is none or empty, and is not told.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// What it is: `controller`, `watch`.
+    pub kind: &'static str,
+    /// The name of its cluster.
+    pub cluster: String,
+    /// Its own name.
+    pub node: String,
+    /// When the process was started, in milliseconds since 1970.
+    pub started_at: i64,
+    /// What the process uses.
+    pub process: ProcessUse,
+    /// Its place in the pair.
+    pub pair: Option<PairMetrics>,
+    /// Other nodes by their names, and whether there is a link to each.
+    pub links: Vec<(String, bool)>,
+    /// Its journal.
+    pub journal: Option<JournalMetrics>,
+    /// What a controller has.
+    pub controller: Option<ControllerMetrics>,
+}
+
+/// The place of a node in its pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairMetrics {
+    /// What it is; a watch has no part.
+    pub part: Option<Part>,
+    /// The newest epoch that is known to be decided; 0 if none is.
+    pub epoch: u64,
+    /// Whether each commit is in both journals.
+    pub is_coupled: bool,
+    /// Whether a person has to look at something.
+    pub is_in_trouble: bool,
+}
+
+/// A journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalMetrics {
+    /// How far it is.
+    pub marks: Watermarks,
+    /// How old the oldest record is that the standby has not acknowledged; none if it does not have to.
+    pub lag: Option<Duration>,
+    /// How many answers and messages wait for commits.
+    pub held: usize,
+    /// How much it takes on the disk, see [`folder_bytes`].
+    pub bytes: u64,
+    /// How much more the disk takes, see [`free_bytes`]; none if that cannot be found out.
+    pub free: Option<u64>,
+}
+
+/// What a controller has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ControllerMetrics {
+    /// Whether it takes commands now.
+    pub is_ready: bool,
+    /// How long commands took until they were committed.
+    pub commits: CommitTimes,
+    /// How many orders there are.
+    pub orders: usize,
+    /// How many orders there are in each state, if that is known.
+    pub orders_by_state: Vec<(String, usize)>,
+    /// How many items there are.
+    pub items: usize,
+    /// How many agents there are.
+    pub agents: usize,
+    /// How many of them are coupled.
+    pub coupled_agents: usize,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessUse {
+    /// Memory that is in the machine's memory, in bytes.
+    pub resident: u64,
+    /// Open files and sockets.
+    pub descriptors: u64,
+    /// Threads.
+    pub threads: u64,
+}
+
+impl ProcessUse {
+    /// Of this process, as the system says. What it does not say is 0.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let number = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+            value.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
+        Self {
+            resident: number("VmRSS:").unwrap_or(0) * 1024,
+            // One is that of the folder itself.
+            descriptors: descriptors.saturating_sub(1),
+            threads: number("Threads:").unwrap_or(0),
+        }
+    }
+}
+
+/// How much the files in a folder take, in bytes. Files that go away meanwhile count nothing. Reads the disk.
+#[must_use]
+pub fn folder_bytes(folder: &Path) -> u64 {
+    let mut folders = vec![(folder.to_owned(), 0)];
+    let mut bytes = 0;
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() && depth < DEPTH => folders.push((entry.path(), depth + 1)),
+                Ok(metadata) if metadata.is_file() => bytes += metadata.len(),
+                _ => {}
+            }
+        }
+    }
+    bytes
+}
+
+/// How much more the disk of a folder takes, in bytes. Reads the disk.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+impl Metrics {
+    /// As Prometheus reads it.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut page = Page::default();
+        let Self { kind, cluster, node, started_at, process, pair, links, journal, controller } = self;
+        let about = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("kind", *kind),
+            ("cluster", cluster.as_str()),
+            ("node", node.as_str()),
+        ];
+        page.family("baton_info", "gauge", "Which daemon this is.");
+        page.sample("", &about, 1);
+        page.gauge("process_start_time_seconds", "When the process was started, since 1970.", seconds(*started_at));
+        page.gauge(
+            "process_resident_memory_bytes",
+            "Memory of the process that is in the machine's memory.",
+            process.resident,
+        );
+        page.gauge("process_open_fds", "Open files and sockets of the process.", process.descriptors);
+        page.gauge("process_threads", "Threads of the process.", process.threads);
+        if let Some(pair) = pair {
+            pair.render(&mut page);
+        }
+        if !links.is_empty() {
+            page.family("baton_link_up", "gauge", "Whether there is a link to the other node.");
+            for (peer, is_linked) in links {
+                page.sample("", &[("peer", peer)], u8::from(*is_linked));
+            }
+        }
+        if let Some(journal) = journal {
+            journal.render(&mut page);
+        }
+        if let Some(controller) = controller {
+            controller.render(&mut page);
+        }
+        page.text
+    }
+}
+
+impl PairMetrics {
+    /// Of a node of the pair.
+    #[must_use]
+    pub fn of_node(standing: &PairStanding) -> Self {
+        Self { is_in_trouble: standing.trouble.is_some(), ..Self::of(Some(standing.part), standing.known) }
+    }
+
+    /// Of the watch.
+    #[must_use]
+    pub fn of_watch(status: &WatchStatus) -> Self {
+        Self::of(None, status.known)
+    }
+
+    fn of(part: Option<Part>, known: Option<EpochRecord>) -> Self {
+        let epoch = known.map_or(0, |known| known.epoch.0);
+        let is_coupled = known.is_some_and(|known| known.mode == Mode::Coupled);
+        Self { part, epoch, is_coupled, is_in_trouble: false }
+    }
+
+    fn render(&self, page: &mut Page) {
+        if let Some(part) = self.part {
+            let role = |part| match part {
+                Part::Active => "active",
+                Part::Standby { is_following: true } => "standby",
+                Part::Standby { is_following: false } => "standby_waiting",
+                Part::Unsure => "unsure",
+                Part::Stopped => "stopped",
+                Part::Outside => "outside",
+            };
+            let parts = [
+                Part::Active,
+                Part::Standby { is_following: true },
+                Part::Standby { is_following: false },
+                Part::Unsure,
+                Part::Stopped,
+                Part::Outside,
+            ];
+            page.family("baton_role", "gauge", "What the node is in its pair: 1 at the role that it has.");
+            for other in parts {
+                page.sample("", &[("role", role(other))], u8::from(part == other));
+            }
+        }
+        page.gauge("baton_epoch", "The newest epoch that the node knows to be decided.", self.epoch);
+        page.gauge("baton_coupled", "Whether each commit is in the journals of both nodes.", u8::from(self.is_coupled));
+        page.gauge(
+            "baton_trouble",
+            "Whether a person has to look at the node; its log says why.",
+            u8::from(self.is_in_trouble),
+        );
+    }
+}
+
+impl JournalMetrics {
+    fn render(&self, page: &mut Page) {
+        let Self { marks, lag, held, bytes, free } = self;
+        page.counter("baton_journal_records_total", "Records in the journal, durable or not.", marks.end.0);
+        page.counter("baton_journal_durable_records_total", "Records that are on the disk.", marks.durable.0);
+        page.counter("baton_journal_committed_records_total", "Records that are committed.", marks.committed.0);
+        if let Some(acked) = marks.acked {
+            let lag = marks.end.0.saturating_sub(acked.0);
+            page.gauge("baton_lag_records", "Records that the standby has not acknowledged.", lag);
+        }
+        if let Some(lag) = lag {
+            page.gauge(
+                "baton_lag_seconds",
+                "Age of the oldest record that the standby has not acknowledged.",
+                lag.as_secs_f64(),
+            );
+        }
+        page.gauge("baton_gate_held", "Answers and messages that wait for commits.", held);
+        page.gauge("baton_journal_bytes", "What the journal takes on the disk.", bytes);
+        if let Some(free) = free {
+            page.gauge("baton_journal_free_bytes", "What is free on the disk of the journal.", free);
+        }
+    }
+}
+
+impl ControllerMetrics {
+    fn render(&self, page: &mut Page) {
+        let Self { is_ready, commits, orders, orders_by_state, items, agents, coupled_agents } = self;
+        page.gauge("baton_ready", "Whether the controller takes commands.", u8::from(*is_ready));
+        let name = "baton_commit_seconds";
+        page.family(name, "histogram", "Time from the arrival of a command until it was committed.");
+        let mut count = 0;
+        for (class, bound) in commits.classes.iter().zip(BOUNDS) {
+            count += class;
+            page.sample("_bucket", &[("le", &Duration::from_micros(bound).as_secs_f64().to_string())], count);
+        }
+        count += commits.classes[BOUNDS.len()];
+        page.sample("_bucket", &[("le", "+Inf")], count);
+        page.sample("_sum", &[], commits.total.as_secs_f64());
+        page.sample("_count", &[], count);
+        page.gauge("baton_orders", "Orders.", orders);
+        if !orders_by_state.is_empty() {
+            page.family("baton_orders_by_state", "gauge", "Orders in each state.");
+            for (state, count) in orders_by_state {
+                page.sample("", &[("state", state)], count);
+            }
+        }
+        page.gauge("baton_items", "Items, each version of a workflow counted.", items);
+        page.gauge("baton_agents", "Agents.", agents);
+        page.gauge("baton_agents_coupled", "Agents that are coupled.", coupled_agents);
+    }
+}
+
+/// What has been written, and of which family samples are now.
+#[derive(Default)]
+struct Page {
+    text: String,
+    family: &'static str,
+}
+
+// A text takes all that is written.
+impl Page {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+        _ = write!(self.text, "{}{suffix}", self.family);
+        for (i, (name, value)) in labels.iter().enumerate() {
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            _ = write!(self.text, "{}{name}=\"{value}\"", if i == 0 { "{" } else { "," });
+        }
+        _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help);
+        self.sample("", &[], value);
+    }
+
+    fn counter(&mut self, name: &'static str, help: &str, value: impl Display) {
+        self.family(name, "counter", help);
+        self.sample("", &[], value);
+    }
+}
+
+/// Milliseconds in seconds.
+fn seconds(millis: i64) -> String {
+    format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use baton_protocol::record::Offset;
+    use std::collections::BTreeSet;
+
+    fn metrics() -> Metrics {
+        let marks = Watermarks {
+            end: Offset(12),
+            durable: Offset(11),
+            acked: Some(Offset(9)),
+            committed: Offset(9),
+            puts: 0,
+            durable_puts: 0,
+        };
+        let mut commits = CommitTimes { total: Duration::from_millis(1500), ..CommitTimes::default() };
+        commits.classes[0] = 2;
+        commits.classes[3] = 1;
+        commits.classes[BOUNDS.len()] = 1;
+        Metrics {
+            kind: "controller",
+            cluster: "main".into(),
+            node: "controller-1".into(),
+            started_at: 1_800_000_000_007,
+            process: ProcessUse { resident: 4096, descriptors: 7, threads: 3 },
+            pair: Some(PairMetrics { part: Some(Part::Active), epoch: 3, is_coupled: true, is_in_trouble: false }),
+            links: vec![("controller-2".into(), true), ("a\"b\\".into(), false)],
+            journal: Some(JournalMetrics {
+                marks,
+                lag: Some(Duration::from_millis(250)),
+                held: 2,
+                bytes: 1000,
+                free: Some(5),
+            }),
+            controller: Some(ControllerMetrics {
+                is_ready: true,
+                commits,
+                orders: 4,
+                orders_by_state: vec![("Fresh".into(), 4)],
+                ..ControllerMetrics::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn what_is_rendered_can_be_read() {
+        let text = metrics().render();
+        for expected in [
+            ",kind=\"controller\",cluster=\"main\",node=\"controller-1\"} 1\n",
+            "process_start_time_seconds 1800000000.007\n",
+            "baton_role{role=\"active\"} 1\nbaton_role{role=\"standby\"} 0\n",
+            "baton_link_up{peer=\"a\\\"b\\\\\"} 0\n",
+            "baton_lag_records 3\n",
+            "baton_lag_seconds 0.25\n",
+            "baton_commit_seconds_bucket{le=\"0.0005\"} 2\nbaton_commit_seconds_bucket{le=\"0.001\"} 2\n",
+            "baton_commit_seconds_bucket{le=\"15\"} 3\nbaton_commit_seconds_bucket{le=\"+Inf\"} 4\nbaton_commit_seconds_sum 1.5\n\
+             baton_commit_seconds_count 4\n",
+            "baton_orders_by_state{state=\"Fresh\"} 4\n",
+        ] {
+            assert!(text.contains(expected), "{expected}{text}");
+        }
+        // Each family is described once, before its samples; each sample is a number.
+        let mut families = BTreeSet::new();
+        let mut family = "";
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                family = help.split(' ').next().unwrap();
+                assert!(families.insert(family), "{line}");
+            } else if !line.starts_with("# TYPE ") {
+                let (name, value) = line.rsplit_once(' ').unwrap();
+                assert!(name.starts_with(family) && value.parse::<f64>().is_ok(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_daemon_does_not_have_is_not_told() {
+        let text = Metrics { pair: None, links: Vec::new(), journal: None, controller: None, ..metrics() }.render();
+        assert!(
+            !text.contains("baton_role") && !text.contains("baton_link") && !text.contains("baton_commit"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_system_tells_what_is_used() {
+        let process = ProcessUse::of_process();
+        assert!(process.resident > 1 << 20 && process.descriptors > 2 && process.threads > 0, "{process:?}");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("a/b"), [0; 100]).unwrap();
+        std::fs::write(folder.path().join("c"), [0; 10]).unwrap();
+        assert_eq!(folder_bytes(folder.path()), 110);
+        assert_eq!(folder_bytes(&folder.path().join("nothing")), 0);
+        assert!(free_bytes(folder.path()).unwrap() > 0);
+    }
+}
