@@ -6,7 +6,8 @@
 //! - [`Outgoing::Reply`], [`Outgoing::Seen`] or [`Act::Reply`] answers a caller, once.
 //! - [`Outgoing::Events`], [`Act::NoEvents`] or [`Act::Released`] answers a reader, once.
 //! - [`Act::Pair`] and [`Outgoing::Pair`] are for the other voters of a pair. To be sent as bytes
-//!   ([`Envelope::encode`]); what finds no link is dropped.
+//!   ([`Envelope::encode`]); what finds no link is dropped. Parts of an image are collected until storage is told to begin
+//!   anew with it ([`baton_protocol::outbox::Effect::Install`]).
 //! - [`Act::ReadRecords`] is for storage: records from an offset on, some of them, for the reader who wants what is not in
 //!   memory any more.
 
@@ -124,8 +125,8 @@ pub enum Act {
     },
     /// About the pair.
     Pair(PairHint),
-    /// Builds the replica of the journal as it ends here, once storage has truncated it (it was told so before). Answered by
-    /// `ControllerInput::RolledBack`.
+    /// Builds the replica of the journal as it ends here, once storage has truncated it, or has installed the image with which
+    /// it begins anew (it was told so before). Answered by `ControllerInput::RolledBack`.
     RollBack {
         /// The end of the journal.
         to: Position,

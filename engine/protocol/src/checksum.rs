@@ -23,7 +23,7 @@ pub fn checksum(seed: u64, bytes: &[u8]) -> u64 {
 }
 
 /// XXH64 of bytes that arrive in pieces. How they are cut does not matter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Checksum {
     seed: u64,
     lanes: [u64; 4],

@@ -13,8 +13,8 @@
 //! | coupled | it is durable here and the standby has acknowledged it |
 //! | following | it is durable here and the active has told that it is committed |
 //!
-//! Only a node that is alone or coupled writes records of its own; only a following node takes over those of another or
-//! cuts off some. Who may be what is decided elsewhere (by the pair and its watch); a single node is always alone.
+//! Only a node that is alone or coupled writes records of its own; only a following node takes over those of another, cuts
+//! off some, or begins anew at an image of the active ([installing](Journal::installing)). Who may be what is decided elsewhere (by the pair and its watch); a single node is always alone.
 
 use crate::fence::Level;
 use crate::limit::{Full, Limits};
@@ -40,6 +40,8 @@ pub struct Journal {
     durable: Offset,
     puts: u64,
     durable_puts: u64,
+    /// Where it begins anew, until storage has confirmed that.
+    installing: Option<Position>,
     /// Covers at least what is after `durable` and, when coupled, what the standby has not acknowledged.
     tail: Tail,
 }
@@ -72,17 +74,17 @@ pub struct Recovered {
     pub end: Position,
 }
 
-/// Counts truncations since the start. Storage hands back the generation of what it did, so that a completion from before
-/// a truncation is not taken for one of the records written after it.
+/// Counts truncations and installations since the start. Storage hands back the generation of what it did, so that a
+/// completion from before a truncation is not taken for one of the records written after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
 
 /// Storage has made durable what it was told. May arrive out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stored {
-    /// Of the last append or truncation that was done; as before, if there was none.
+    /// Of the last append, truncation or installation that was done; as before, if there was none.
     pub generation: Generation,
-    /// All records before this are durable: the end of the journal after that append or truncation.
+    /// All records before this are durable: the end of the journal after that append, truncation or installation.
     pub durable: Offset,
     /// That many puts are durable: the number of the last that was done, or zero.
     pub puts: u64,
@@ -167,6 +169,7 @@ impl Journal {
             durable: end.offset,
             puts: 0,
             durable_puts: 0,
+            installing: None,
             tail: Tail::new(end),
         }
     }
@@ -224,6 +227,13 @@ impl Journal {
     #[must_use]
     pub fn released(&self) -> Offset {
         self.released
+    }
+
+    /// Where it begins anew, with an image of the active, while storage has not confirmed that: what was here before still
+    /// is on the disk, and nothing of the image is sure.
+    #[must_use]
+    pub fn installing(&self) -> Option<Position> {
+        self.installing
     }
 
     pub(crate) fn is_congested(&self) -> bool {
@@ -292,6 +302,9 @@ impl Journal {
         if stored.generation == self.generation {
             assert!(stored.durable <= self.end().offset, "storage confirms what it was never told: {stored:?}");
             self.durable = self.durable.max(stored.durable);
+            if let Some(at) = self.installing.take_if(|at| at.offset <= stored.durable) {
+                (self.image, self.released) = (at, at.offset);
+            }
             self.settle();
         }
     }
@@ -325,6 +338,7 @@ impl Journal {
     /// Becomes active in a new epoch, alone or coupled with a standby that has acknowledged `acked`.
     pub(crate) fn activate(&mut self, epoch: Epoch, acked: Option<Offset>) {
         assert!(epoch > self.epoch.max(self.end().epoch), "epoch {epoch} is not new, {} is known", self.epoch);
+        assert!(self.installing.is_none(), "active before the image is installed");
         self.epoch = epoch;
         self.role = match acked {
             None => Role::Alone,
@@ -382,6 +396,36 @@ impl Journal {
         Ok(())
     }
 
+    /// Gives up all of this journal and begins anew at `at`, of which the active has sent an image: it is committed. Not
+    /// before storage has confirmed, it is durable here.
+    pub(crate) fn install(&mut self, at: Position) -> Result<(), Uncuttable> {
+        self.may_install(at)?;
+        if let Role::Following { told } = &mut self.role {
+            *told = at.offset.max(*told);
+        }
+        self.tail = Tail::new(at);
+        self.durable = self.committed;
+        self.epoch = self.epoch.max(at.epoch);
+        self.generation = Generation(self.generation.0 + 1);
+        self.installing = Some(at);
+        Ok(())
+    }
+
+    /// Whether nothing that is known to be committed would be lost by [`Self::install`].
+    pub(crate) fn may_install(&self, at: Position) -> Result<(), Uncuttable> {
+        let Role::Following { told } = self.role else { panic!("only a following node installs an image") };
+        let committed = self.committed.max(told.min(self.end().offset));
+        if at.offset < committed {
+            return Err(Uncuttable::Committed { to: at.offset, committed });
+        }
+        if at.offset == committed
+            && let Some(ours) = self.tail.position(committed).filter(|ours| *ours != at)
+        {
+            return Err(Uncuttable::Diverged(Diverged { ours, theirs: at }));
+        }
+        Ok(())
+    }
+
     /// An image taken at `at` is durable.
     pub(crate) fn imaged(&mut self, at: Position) {
         assert!(at.offset <= self.committed, "image at {at:?}, but only {} is committed", self.committed);
@@ -418,7 +462,8 @@ impl Journal {
         assert!(self.end().epoch <= self.epoch, "a record of an epoch that is not known");
         assert!(self.released <= self.image.offset, "released {} beyond the image {:?}", self.released, self.image);
         assert!(self.image.offset <= self.committed, "the image {:?} is not committed", self.image);
-        assert!(self.tail.base().offset <= self.durable, "identities of unconfirmed records are lost");
+        let is_remembered = self.tail.base().offset <= self.durable || self.installing.is_some();
+        assert!(is_remembered, "identities of unconfirmed records are lost");
         assert!(self.tail.len() <= self.limits.records, "{} records are unconfirmed", self.tail.len());
         assert!(self.tail.bytes() <= self.limits.record_bytes, "{} bytes are unconfirmed", self.tail.bytes());
     }

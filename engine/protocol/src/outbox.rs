@@ -29,6 +29,19 @@ pub enum Effect<H, L, P> {
         /// Where the journal ends from now on.
         to: Position,
     },
+    /// Storage gives up all records and images, and begins a journal at `at` with the image that has been collected; it
+    /// sets the cell with it, all at once. In order with appends, truncations and puts; it answers [`Stored`] with this
+    /// generation and `at`.
+    Install {
+        /// To be handed back.
+        generation: Generation,
+        /// Where the journal begins and ends from now on.
+        at: Position,
+        /// The name of the cell.
+        cell: &'static str,
+        /// Its new value.
+        value: Arc<[u8]>,
+    },
     /// Storage replaces the value of a cell, in order with appends and truncations, and answers [`Stored`] with this
     /// number.
     Put {
@@ -290,6 +303,27 @@ impl<M: Machine> Outbox<'_, M> {
         self.journal.truncate(to)?;
         self.effects.push(Effect::Truncate { generation: self.journal.generation(), to });
         self.gate.retain(|condition| condition.is_within(to.offset));
+        self.settle();
+        Ok(())
+    }
+}
+
+/// What only a standby needs that is behind.
+impl<M: Machine> Outbox<'_, M> {
+    /// Gives up all of this journal, with the promises about it, and begins anew at `at` with the image of the active that
+    /// the host has collected, and with this cell. The application has to begin anew too.
+    ///
+    /// # Errors
+    /// When records after `at` are known to be committed.
+    ///
+    /// # Panics
+    /// When this node is not following, or the value is longer than [`limit::CELL_VALUE`].
+    pub fn install(&mut self, at: Position, cell: &'static str, value: impl Into<Arc<[u8]>>) -> Result<(), Uncuttable> {
+        let value = value.into();
+        assert!(value.len() <= limit::CELL_VALUE, "{} bytes for the cell {cell}", value.len());
+        self.journal.install(at)?;
+        self.effects.push(Effect::Install { generation: self.journal.generation(), at, cell, value });
+        self.gate.retain(|condition| condition.level == Level::Put);
         self.settle();
         Ok(())
     }

@@ -509,10 +509,13 @@ impl Controller {
         }
     }
 
-    fn on_imaged(&mut self, at: Position, released: EventId, out: &mut Outbox<'_, Self>) {
+    fn on_imaged(&mut self, now: Now, at: Position, released: EventId, out: &mut Outbox<'_, Self>) {
         out.imaged(at);
-        let needed = self.replica.feed_mut().release(released);
-        out.release(needed.min(at.offset));
+        let needed = self.replica.feed_mut().release(released).min(at.offset);
+        match &mut self.office.pair {
+            Some(pair) => pair.release(now, needed, out),
+            None => out.release(needed),
+        }
     }
 
     /// A message for an agent, when the record of this step is committed.
@@ -541,7 +544,7 @@ impl Controller {
                 out.withdraw(&Lane::Reader(reader));
             }
             ControllerInput::Records { reader, records } => self.on_records(reader, &records, out),
-            ControllerInput::Imaged { at, released } => self.on_imaged(at, released, out),
+            ControllerInput::Imaged { at, released } => self.on_imaged(turn.now, at, released, out),
             // The pair has seen to it.
             ControllerInput::Pair(_) | ControllerInput::Order { .. } | ControllerInput::RolledBack(_) => {}
         }

@@ -5,7 +5,8 @@
 //! so it can lay down its work at any time and take it up again.
 //!
 //! Not active, it folds the records of the active into its replica. When the pair cuts the journal, the replica knows too much:
-//! the host builds the one of the shorter journal ([`Controller::rebuild`]) and hands it in. What can fail: a record of the
+//! the host builds the one of the shorter journal ([`Controller::rebuild`]) and hands it in; and likewise when the journal
+//! begins anew with an image, because the records which this node needs are released. What can fail: a record of the
 //! active is not understood, because it is of a newer program, or contradicts the state. Then this node must not acknowledge
 //! it, and panics.
 
@@ -39,7 +40,7 @@ pub(super) struct Office {
     mandate: Option<Mandate>,
     /// Who waits for what was ordered.
     ordered: Option<(CallerId, Order)>,
-    /// The replica knows records that were cut off.
+    /// The replica is not what the journal makes up: records were cut off, or it begins anew with an image.
     is_rolling_back: bool,
 }
 
@@ -205,7 +206,7 @@ impl Controller {
     fn react_to_pair(&mut self, happened: Happened, out: &mut Outbox<'_, Self>) {
         match happened {
             Happened::Adopted(record) => self.adopt_record(&record),
-            Happened::Cut(to) => {
+            Happened::Cut(to) | Happened::Installed(to) => {
                 self.office.is_rolling_back = true;
                 out.hint(Act::RollBack { to });
             }

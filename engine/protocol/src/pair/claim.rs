@@ -339,6 +339,7 @@ impl Pair {
         // What the other node has acknowledged is not known yet, but that it has all that is committed.
         let acked = self.acked_for(record.mode, out);
         self.drop_question();
+        self.forget_image(out);
         out.activate(record.epoch, acked);
         self.note_epoch(record.epoch, out.journal().end().offset, out);
         self.duty = Duty::Active(Active::new(record.epoch, record.mode));
@@ -398,6 +399,7 @@ impl Pair {
         if !matches!(self.duty, Duty::Mute) {
             self.become_unsure(out);
             self.duty = Duty::Mute;
+            self.forget_image(out);
             self.happened.push(Happened::Trouble(Trouble::Excluded));
         }
     }

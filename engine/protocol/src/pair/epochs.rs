@@ -79,7 +79,24 @@ impl Epochs {
     /// The newest, as many as a message carries.
     #[must_use]
     pub fn newest(&self) -> Vec<(Epoch, Offset)> {
-        self.0.iter().skip(self.0.len().saturating_sub(MOST_TOLD)).copied().collect()
+        self.newest_before(Offset(u64::MAX))
+    }
+
+    /// The newest that begin before `end`, as many as a message carries.
+    #[must_use]
+    pub fn newest_before(&self, end: Offset) -> Vec<(Epoch, Offset)> {
+        let count = self.0.partition_point(|&(_, first)| first < end);
+        self.0.iter().take(count).skip(count.saturating_sub(MOST_TOLD)).copied().collect()
+    }
+
+    /// As another node tells them; what is out of order is left out.
+    #[must_use]
+    pub fn told(epochs: &[(Epoch, Offset)]) -> Self {
+        let mut told = Self::default();
+        for &(epoch, first) in epochs {
+            told.note(epoch, first);
+        }
+        told
     }
 
     /// Up to where this journal, which ends at `end`, agrees with another one that has these newest epochs and ends there: to

@@ -31,6 +31,7 @@ impl Pair {
         let Duty::Standby(standby) = &mut self.duty else { return };
         standby.session = None;
         self.checking = None;
+        self.suspend_image();
         // What was not yet acknowledged, is in the next stream.
         out.withdraw(&M::pair_lane(PairLane::Acknowledged));
         if self.is_rolling_back || self.known.is_none_or(|known| known.active != peer) {
@@ -49,6 +50,12 @@ impl Pair {
 
     /// The active says what it has sent: if not all of it has arrived, it is asked for anew.
     pub(super) fn heard_of_stream<M: Paired>(&mut self, sent: Option<(Session, Offset)>, out: &mut Outbox<'_, M>) {
+        if let Some(mine) = self.fetching_in() {
+            if sent.is_none_or(|(session, _)| session != mine) {
+                self.join(out);
+            }
+            return;
+        }
         // Who has not been answered yet, asks again with its own heartbeat.
         let Duty::Standby(Standby { session: Some(mine) }) = self.duty else { return };
         let is_whole = sent.is_some_and(|(session, offset)| mine == session && offset <= out.journal().end().offset);
@@ -62,6 +69,7 @@ impl Pair {
         if !self.is_expected(session) || at.offset > end.offset || !out.has_room_to_put() {
             return;
         }
+        self.forget_image(out);
         if at.offset == end.offset {
             if at != end {
                 return self.diverged(at, out);
@@ -70,8 +78,12 @@ impl Pair {
             self.duty = Duty::Standby(Standby { session: Some(session) });
             return self.acknowledge_all(out);
         }
-        if at.offset == Offset::ZERO || out.journal().position(at.offset).is_some() {
+        let image = out.journal().image();
+        if at.offset == Offset::ZERO || at == image || out.journal().position(at.offset).is_some() {
             return self.cut(at, out);
+        }
+        if at.offset <= image.offset {
+            return self.diverged(at, out);
         }
         // Whether the record before is the same, only storage knows.
         self.checking = Some((session, at));
@@ -79,7 +91,7 @@ impl Pair {
     }
 
     /// Whether this is the answer to the last joining.
-    fn is_expected(&self, session: Session) -> bool {
+    pub(super) fn is_expected(&self, session: Session) -> bool {
         matches!(self.duty, Duty::Standby(Standby { session: None }))
             && session.standby == self.run
             && session.join == self.joins
@@ -119,7 +131,7 @@ impl Pair {
         }
     }
 
-    fn diverged<M: Paired>(&mut self, at: Position, out: &Outbox<'_, M>) {
+    pub(super) fn diverged<M: Paired>(&mut self, at: Position, out: &Outbox<'_, M>) {
         let committed = out.journal().watermarks().committed;
         self.happened.push(Happened::Trouble(Trouble::Diverged { at, committed }));
     }

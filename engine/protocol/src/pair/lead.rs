@@ -1,6 +1,7 @@
 //! The active's side: sends its records before they are durable, counts what the standby acknowledges, couples with a
 //! standby that has everything, and goes on alone when the standby is lost.
 
+use super::image::Sending;
 use super::message::{Message, RECORDS_BYTES, Session};
 use super::planted::Bug;
 use super::{Duty, Order};
@@ -25,6 +26,8 @@ pub(super) struct Active {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stream {
     session: Session,
+    /// The image that the standby gets instead of records.
+    image: Option<Sending>,
     /// Where it goes on; while it is not known, what is looked for.
     next: Result<Position, Offset>,
     acked: Option<Offset>,
@@ -83,30 +86,22 @@ impl Pair {
         let journal = out.journal();
         let mine = journal.end();
         let Some(mut common) = self.epochs.common(mine.offset, epochs, end.offset) else {
-            return self.happened.push(Happened::Trouble(Trouble::Released { needs: Offset::ZERO }));
+            return self.offer(session, Offset::ZERO, out);
         };
         if self.config.bugs.has(Bug::CutTooMuch) && common < end.offset {
             common = Offset(common.0.saturating_sub(1));
         }
-        if common < journal.released() {
-            return self.happened.push(Happened::Trouble(Trouble::Released { needs: common }));
-        }
         let image = journal.image();
+        let is_released = common < journal.released();
+        if is_released || (self.config.bugs.has(Bug::InstallBehind) && image.offset > Offset::ZERO) {
+            return self.offer(session, common, out);
+        }
         let at = match common {
             Offset::ZERO => Some(Position::ORIGIN),
             common if image.offset == common => Some(image),
             common => journal.position(common),
         };
-        let mut stream = Stream {
-            session,
-            next: Err(common),
-            acked: None,
-            confirmed: common,
-            under_way: VecDeque::new(),
-            bytes: 0,
-            is_reading: false,
-            told: Offset::ZERO,
-        };
+        let mut stream = Stream::new(session, common);
         match at {
             Some(at) => {
                 stream.next = Ok(at);
@@ -135,19 +130,23 @@ impl Pair {
         match stream.next {
             Err(common) if from.next() == common => {
                 stream.is_reading = false;
+                let session = stream.session;
                 let Some(record) = records.first().filter(|record| record.id.offset == from) else {
-                    self.stream = None;
-                    return self.happened.push(Happened::Trouble(Trouble::Released { needs: from }));
+                    return self.offer(session, common, out);
                 };
-                let (session, at) = (stream.session, record.id.after());
+                let at = record.id.after();
                 stream.next = Ok(at);
                 self.hint(peer, Message::Start { session, at }, out);
             }
             Ok(at) if from == at.offset => {
                 stream.is_reading = false;
                 if records.first().is_none_or(|record| record.id.offset != from) {
+                    // The standby asks anew, and gets an image.
                     self.stream = None;
-                    return self.happened.push(Happened::Trouble(Trouble::Released { needs: from }));
+                    if from >= out.journal().released() {
+                        self.happened.push(Happened::Trouble(Trouble::Released { needs: from }));
+                    }
+                    return;
                 }
                 let message = stream.send(at, records);
                 self.hint(peer, message, out);
@@ -184,7 +183,8 @@ impl Pair {
     /// What has been sent, for the standby to notice when something is lost.
     pub(super) fn sent(&self) -> Option<(Session, Offset)> {
         let stream = self.stream.as_ref()?;
-        Some((stream.session, stream.next.ok()?.offset))
+        let sent = stream.image.as_ref().map(|sending| sending.at).or(stream.next.ok())?;
+        Some((stream.session, sent.offset))
     }
 
     /// Tells the standby once more what is committed.
@@ -345,6 +345,47 @@ impl Pair {
 }
 
 impl Stream {
+    fn new(session: Session, common: Offset) -> Self {
+        Self {
+            session,
+            image: None,
+            next: Err(common),
+            acked: None,
+            confirmed: common,
+            under_way: VecDeque::new(),
+            bytes: 0,
+            is_reading: false,
+            told: Offset::ZERO,
+        }
+    }
+
+    /// A standby that gets an image first.
+    pub(super) fn of_image(session: Session, at: Position) -> Self {
+        Self { image: Some(Sending::new(at)), ..Self::new(session, at.offset) }
+    }
+
+    pub(super) fn session(&self) -> Session {
+        self.session
+    }
+
+    /// The image that is sent, if it is in this stream.
+    pub(super) fn image_of(&mut self, session: Session) -> Option<&mut Sending> {
+        self.image.as_mut().filter(|_| self.session == session)
+    }
+
+    /// The image that is sent.
+    pub(super) fn image(&self) -> Option<Position> {
+        self.image.as_ref().map(|sending| sending.at)
+    }
+
+    /// The first record or image that the standby may yet ask for: the record before the next tells where that begins.
+    pub(super) fn needs(&self) -> Offset {
+        match &self.image {
+            Some(sending) => sending.at.offset,
+            None => Offset(self.confirmed.0.saturating_sub(1)),
+        }
+    }
+
     fn send(&mut self, at: Position, records: Vec<Record>) -> Message {
         let bytes = records.iter().map(Record::encoded_len).sum();
         let end = records.last().map_or(at, |record| record.id.after());

@@ -22,7 +22,7 @@ pub struct Envelope {
 }
 
 /// A stream of records to a standby. A new one begins each time when the standby joins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Session {
     /// The process of the active.
     pub active: u64,
@@ -94,6 +94,44 @@ pub enum Message {
         /// Everything before.
         position: Position,
     },
+    /// Instead of [`Self::Start`]: the records that the standby needs are released. It is to begin with an image.
+    Offer {
+        /// Which stream.
+        session: Session,
+        /// Of what state.
+        at: Position,
+        /// Where the newest epochs before begin.
+        epochs: Vec<(Epoch, Offset)>,
+    },
+    /// The standby wants a part of the image that it was offered. Asserts nothing.
+    Fetch {
+        /// Which stream.
+        session: Session,
+        /// The first byte.
+        from: u64,
+        /// How many; fewer at the end of the image.
+        bytes: u32,
+    },
+    /// A part of the image that was offered.
+    Part {
+        /// Which stream.
+        session: Session,
+        /// The first byte.
+        from: u64,
+        /// The part.
+        part: ImagePart,
+    },
+}
+
+/// A part of an image, and what the whole is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ImagePart {
+    /// Length of the image in bytes.
+    pub length: u64,
+    /// XXH64 of the whole image, with seed zero.
+    pub checksum: u64,
+    /// As many bytes as were wanted; fewer only at the end of the image.
+    pub bytes: Vec<u8>,
 }
 
 /// Most bytes of records in one message, unless a single one is longer.
@@ -175,10 +213,7 @@ impl Message {
                 to.word(*active);
                 to.word(*join);
                 to.position(*end);
-                for (epoch, first) in epochs {
-                    to.word(epoch.0);
-                    to.word(first.0);
-                }
+                write_epochs(epochs, to);
             }
             Self::Start { session, at } => {
                 to.byte(4);
@@ -203,6 +238,26 @@ impl Message {
                 session.write(to);
                 to.position(*position);
             }
+            Self::Offer { session, at, epochs } => {
+                to.byte(8);
+                session.write(to);
+                to.position(*at);
+                write_epochs(epochs, to);
+            }
+            Self::Fetch { session, from, bytes } => {
+                to.byte(9);
+                session.write(to);
+                to.word(*from);
+                to.word(u64::from(*bytes));
+            }
+            Self::Part { session, from, part } => {
+                to.byte(10);
+                session.write(to);
+                to.word(*from);
+                to.word(part.length);
+                to.word(part.checksum);
+                to.0.extend_from_slice(&part.bytes);
+            }
         }
     }
 
@@ -217,14 +272,7 @@ impl Message {
             },
             3 => {
                 let (active, join, end) = (from.word()?, from.word()?, from.position()?);
-                let mut epochs = Vec::new();
-                while !from.is_empty() {
-                    if epochs.len() == MOST_TOLD {
-                        return None;
-                    }
-                    epochs.push((Epoch(from.word()?), Offset(from.word()?)));
-                }
-                Self::Join { active, join, end, epochs }
+                Self::Join { active, join, end, epochs: read_epochs(from)? }
             }
             4 => Self::Start { session: Session::read(from)?, at: from.position()? },
             5 => {
@@ -237,7 +285,44 @@ impl Message {
             }
             6 => Self::Committed { session: Session::read(from)?, before: Offset(from.word()?) },
             7 => Self::Acknowledged { session: Session::read(from)?, position: from.position()? },
+            8 => {
+                let (session, at) = (Session::read(from)?, from.position()?);
+                Self::Offer { session, at, epochs: read_epochs(from)? }
+            }
+            9 => {
+                let (session, from_byte) = (Session::read(from)?, from.word()?);
+                Self::Fetch { session, from: from_byte, bytes: u32::try_from(from.word()?).ok()? }
+            }
+            10 => {
+                let (session, from_byte) = (Session::read(from)?, from.word()?);
+                let (length, checksum) = (from.word()?, from.word()?);
+                let bytes = core::mem::take(&mut from.0).to_vec();
+                let end = from_byte.checked_add(bytes.len() as u64)?;
+                if length > limit::IMAGE || end > length || bytes.len() > limit::IMAGE_PART {
+                    return None;
+                }
+                Self::Part { session, from: from_byte, part: ImagePart { length, checksum, bytes } }
+            }
             _ => return None,
         })
     }
+}
+
+fn write_epochs(epochs: &[(Epoch, Offset)], to: &mut Writer) {
+    for (epoch, first) in epochs {
+        to.word(epoch.0);
+        to.word(first.0);
+    }
+}
+
+/// All that is left, at most [`MOST_TOLD`].
+fn read_epochs(from: &mut Reader<'_>) -> Option<Vec<(Epoch, Offset)>> {
+    let mut epochs = Vec::new();
+    while !from.is_empty() {
+        if epochs.len() == MOST_TOLD {
+            return None;
+        }
+        epochs.push((Epoch(from.word()?), Offset(from.word()?)));
+    }
+    Some(epochs)
 }

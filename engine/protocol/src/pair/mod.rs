@@ -6,6 +6,7 @@
 //! - [`claim`](self): proposals about the epoch record, votes, and what follows from a decision.
 //! - `lead`: the active sends records, counts acknowledgements, couples, notices that the standby is lost.
 //! - `follow`: the standby takes over records, cuts off what was never committed, notices that the active is lost.
+//! - `image`: a standby that needs released records gets an image; the active keeps what the standby needs.
 //!
 //! Everything that is sent here is either harmless when it is wrong or old (a hint), or waits for the journal (a promise):
 //! questions and votes until the vote is durable, acknowledgements until the records are, the commit mark until it is true.
@@ -15,6 +16,7 @@ mod claim;
 pub(crate) mod contact;
 mod epochs;
 mod follow;
+mod image;
 mod lead;
 pub mod message;
 pub mod planted;
@@ -26,8 +28,9 @@ pub use claim::Mandate;
 use contact::Contact;
 pub use epochs::Epochs;
 use follow::Standby;
+use image::{Fetch, Held};
 use lead::{Active, Stream};
-use message::{Envelope, Message, Session};
+use message::{Envelope, ImagePart, Message, Session};
 use planted::Bugs;
 use timing::Timing;
 
@@ -51,6 +54,8 @@ pub struct PairConfig {
     pub timing: Timing,
     /// How many bytes of records may be under way to the standby.
     pub window: usize,
+    /// How many bytes of an image are asked for at a time, at most [`limit::IMAGE_PART`](crate::limit::IMAGE_PART).
+    pub part: usize,
     /// How many records the standby may lag behind when coupling begins.
     pub couple_lag: u64,
     /// For tests of the tests.
@@ -61,7 +66,8 @@ impl PairConfig {
     /// For production.
     #[must_use]
     pub const fn new(seat: Seat) -> Self {
-        Self { seat, timing: Timing::DEFAULT, window: 8 << 20, couple_lag: 1_000, bugs: Bugs::NONE }
+        let (window, part) = (8 << 20, crate::limit::IMAGE_PART);
+        Self { seat, timing: Timing::DEFAULT, window, part, couple_lag: 1_000, bugs: Bugs::NONE }
     }
 }
 
@@ -86,7 +92,16 @@ pub enum PairInput {
         /// As many as there were; none if they have been released.
         records: Vec<Record>,
     },
-    /// The application is in the state of the end of the journal, after [`Happened::Cut`].
+    /// A part of an image has been read, as [`PairHint::ReadImage`] asked for.
+    ImageRead {
+        /// The state of the image.
+        at: Position,
+        /// The first byte.
+        from: u64,
+        /// The part; none if the image is not there any more.
+        part: Option<ImagePart>,
+    },
+    /// The application is in the state of the end of the journal, after [`Happened::Cut`] or [`Happened::Installed`].
     RolledBack,
     /// A person or a program orders.
     Ordered(Order),
@@ -122,6 +137,25 @@ pub enum PairHint {
         /// About how many bytes.
         bytes: usize,
     },
+    /// Read a part of a durable image; answered by [`PairInput::ImageRead`].
+    ReadImage {
+        /// The state of the image.
+        at: Position,
+        /// The first byte.
+        from: u64,
+        /// How many; fewer only at the end of the image.
+        bytes: usize,
+    },
+    /// Collect the next part of an image, until [`Effect::Install`](crate::outbox::Effect::Install) takes it. It need not be
+    /// durable.
+    KeepPart {
+        /// How many bytes are before; with zero, a new image begins, and what was collected before is dropped.
+        from: u64,
+        /// The part.
+        bytes: Vec<u8>,
+    },
+    /// Drop what was collected: the image is not needed any more.
+    DropParts,
 }
 
 /// To whom promises of the pair go.
@@ -153,6 +187,9 @@ pub enum Happened {
     /// What came after is void, the journal ends here now. The application has to go back, and to say so
     /// ([`PairInput::RolledBack`]); until then nothing is taken over.
     Cut(Position),
+    /// The journal begins anew here, with an image of the active. The application has to be built anew from that image, once
+    /// storage has it, and to say so ([`PairInput::RolledBack`]); until then nothing is taken over.
+    Installed(Position),
     /// This node is active, in this epoch: from now on it may append.
     Activated(Epoch, Mandate),
     /// Still active, in a new epoch.
@@ -202,7 +239,7 @@ pub enum Trouble {
         /// What is committed here.
         committed: Offset,
     },
-    /// The standby needs records that are released.
+    /// The standby needs records that are released, and there is no image that it could have instead.
     Released {
         /// The first it needs.
         needs: Offset,
@@ -216,6 +253,8 @@ enum Reason {
     Peer,
     /// Ask anew.
     Round,
+    /// Ask for parts of an image anew.
+    Fetch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -287,6 +326,10 @@ pub struct Pair {
     /// Of the active: records of this node that are not yet sent, or not yet durable.
     recent: VecDeque<Record>,
     recent_bytes: usize,
+    /// What could be released.
+    held: Held,
+    /// Of the standby: the image that it gets.
+    fetch: Option<Fetch>,
     /// Of the standby: where it is to cut, while storage looks what is there.
     checking: Option<(Session, Position)>,
     /// Not before this a standby asks again whether it may take over from an active that was alone.
@@ -341,6 +384,8 @@ impl Pair {
             stream: None,
             recent: VecDeque::new(),
             recent_bytes: 0,
+            held: Held::default(),
+            fetch: None,
             checking: None,
             look_again: Instant::ZERO,
             attempts: 0,
@@ -398,6 +443,7 @@ impl Pair {
                     self.look_at_peer(now.instant, out);
                 }
                 Reason::Round => self.ask_anew(now.instant, out),
+                Reason::Fetch => self.ask_for_parts_again(now.instant, out),
             }
         }
     }
@@ -418,6 +464,7 @@ impl Pair {
             }
             PairInput::Received(envelope) => self.received(now, envelope, out),
             PairInput::Read { from, records } => self.read(from, records, out),
+            PairInput::ImageRead { at, from, part } => self.image_read(at, from, part, out),
             PairInput::RolledBack => self.rolled_back(out),
             PairInput::Ordered(order) => self.ordered(now, order, out),
         }
@@ -432,6 +479,7 @@ impl Pair {
         self.obey_force(now.instant, out);
         self.lead(now.instant, out);
         self.pursue_order(now.instant, out);
+        self.release_records(now.instant, false, out);
     }
 
     /// What has happened in this step, in order.
@@ -543,6 +591,9 @@ impl Pair {
             Message::Records { session, at, records } => self.adopt(session, at, records, out),
             Message::Committed { session, before } => self.told_committed(session, before, out),
             Message::Acknowledged { session, position } => self.acknowledge(session, position, out),
+            Message::Offer { session, at, epochs } => self.offered(now, session, at, epochs, out),
+            Message::Fetch { session, from, bytes } => self.fetched(session, from, bytes, out),
+            Message::Part { session, from, part } => self.part(now, session, from, part, out),
         }
     }
 
@@ -555,7 +606,7 @@ impl Pair {
             self.greet(now, seat, out);
         }
         self.found(now, out);
-        if matches!(self.duty, Duty::Standby(Standby { session: None })) {
+        if matches!(self.duty, Duty::Standby(Standby { session: None })) && !self.is_fetching() {
             self.join(out);
         }
         self.repeat_committed(out);

@@ -17,11 +17,13 @@ pub enum Bug {
     AcknowledgeAfterAsking,
     /// An answer to an earlier proposal is taken for one to the present one.
     TakeOldAnswer,
+    /// The active lets a standby begin anew with an image of a state that is before what the standby has.
+    InstallBehind,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AcknowledgeBeforeSync,
         Self::KeepEpoch,
         Self::CommitUnacknowledged,
@@ -29,6 +31,7 @@ impl Bug {
         Self::CutTooMuch,
         Self::AcknowledgeAfterAsking,
         Self::TakeOldAnswer,
+        Self::InstallBehind,
     ];
 }
 

@@ -341,6 +341,7 @@ impl Host {
                     self.queue.push_back(Task::Cut(*generation, to.offset));
                     self.give_up(|word| word.of != Of::Puts && word.before > to.offset);
                 }
+                Effect::Install { .. } => unreachable!("no images here"),
                 Effect::Put { number, .. } => self.queue.push_back(Task::Put(*number)),
                 Effect::Release { before } => self.disk.released.push(*before),
                 Effect::Hint(()) | Effect::Promise { .. } => {}
