@@ -1,10 +1,11 @@
-//! What must never happen in a cluster, whatever fails: the invariants S1 to S7 of the design as far as they concern pairs.
+//! What must never happen in a cluster, whatever fails: the invariants S1 to S8 and S12 of the design as far as they concern
+//! pairs.
 //! One function for each; each looks at one step of one host.
 
 use super::host::{Host, Left};
-use super::toy::{News, Number, length};
+use super::toy::{News, Number, length, list_of};
 use baton_protocol::pair::message::Message;
-use baton_protocol::record::{Epoch, Record};
+use baton_protocol::record::{Epoch, Offset, Position, Record};
 use baton_protocol::register::{EpochRecord, Seat};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub struct Audit {
     committed: Vec<Record>,
     /// How much of each node's journal has been compared with that.
     compared: [usize; 2],
+    /// The newest image of each node that was compared.
+    images: [Position; 2],
     /// Who wrote in which epoch, and in which of its lives.
     writers: BTreeMap<Epoch, (Seat, u64)>,
     /// How often a take-over, cut and so on have been seen.
@@ -33,9 +36,11 @@ impl Audit {
     /// With the invariant that does not hold.
     pub fn look(&mut self, host: &Host, news: &[News], left: &[Left]) -> Result<(), Violation> {
         self.one_history(host)?;
+        self.images_are_of_committed_records(host)?;
         self.one_writer_in_an_epoch(host, news)?;
         self.committed_records_survive(host, news)?;
         self.cuts_are_of_uncommitted_records(host, news)?;
+        self.installs_lose_nothing(host, news)?;
         no_trouble(host, news)?;
         self.one_record_in_an_epoch(host)?;
         self.answers_are_committed(left)?;
@@ -66,7 +71,19 @@ impl Audit {
     pub fn wiped(&mut self, seat: Seat) {
         if let Some(compared) = self.compared.get_mut(seat as usize) {
             *compared = 0;
+            self.images[seat as usize] = Position::ORIGIN;
         }
+    }
+
+    /// The committed record at an offset.
+    fn at(&self, offset: Offset) -> Option<&Record> {
+        self.committed.get(length(offset))
+    }
+
+    /// Whether this is a position between committed records.
+    fn is_committed(&self, position: Position) -> bool {
+        let last = position.offset.0.checked_sub(1);
+        last.map_or(Some(Position::ORIGIN), |last| self.at(Offset(last)).map(|record| record.id.after())) == Some(position)
     }
 
     /// S1, S5, S11: what is decided in an epoch is decided once.
@@ -83,9 +100,12 @@ impl Audit {
     fn one_history(&mut self, host: &Host) -> Result<(), Violation> {
         let Some(node) = host.node() else { return Ok(()) };
         let committed = length(node.journal().watermarks().committed);
+        // What is released is in an image, which is compared by itself.
+        let begin = length(host.disk().begin().offset);
         let compared = &mut self.compared[host.seat() as usize];
+        *compared = begin.max(*compared);
         while *compared < committed {
-            let Some(record) = host.disk().records().get(*compared) else {
+            let Some(record) = host.disk().record(Offset(*compared as u64)) else {
                 return Err(format!("S3: {} commits record {compared}, which is not on its disk", host.seat()));
             };
             match self.committed.get(*compared) {
@@ -133,9 +153,10 @@ impl Audit {
             if let News::Activated(epoch, mandate) = news
                 && self.writers.keys().next_back() == Some(epoch)
             {
-                let records = host.disk().records();
-                let same =
-                    records.iter().zip(&self.committed).take_while(|(mine, committed)| mine == committed).count();
+                let begin = host.disk().begin();
+                let committed = self.committed.iter().skip(length(begin.offset));
+                let same = host.disk().records().iter().zip(committed).take_while(|(mine, known)| mine == known).count();
+                let same = if self.is_committed(begin) { length(begin.offset) + same } else { 0 };
                 if same < self.committed.len() {
                     return Err(format!(
                         "S2: {} becomes active in epoch {epoch} ({mandate:?}) without the committed record {same}",
@@ -155,11 +176,50 @@ impl Audit {
                 // What comes in its place, is to be compared anew.
                 let compared = &mut self.compared[host.seat() as usize];
                 *compared = at.min(*compared);
-                let mut removed = host.disk().records().iter().skip(at).zip(self.committed.iter().skip(at));
-                if removed.any(|(record, committed)| record == committed) {
+                let removed = host.disk().records_from(Offset(at as u64));
+                if removed.iter().any(|record| self.at(record.id.offset) == Some(record)) {
                     return Err(format!("S6: {} cuts committed records at {at}", host.seat()));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// S6, S2: who begins anew with an image gives up no committed record that is not in the image.
+    fn installs_lose_nothing(&mut self, host: &Host, news: &[News]) -> Result<(), Violation> {
+        for news in news {
+            let News::Installed(at) = news else { continue };
+            if !self.is_committed(*at) {
+                return Err(format!("S8: {} installs an image at {at:?}, which is not committed", host.seat()));
+            }
+            if let Some(lost) = host.disk().records_from(at.offset.max(host.disk().begin().offset)).iter().find(|record| {
+                self.at(record.id.offset) == Some(record)
+            }) {
+                let (seat, at, lost) = (host.seat(), at.offset, lost.id.offset);
+                return Err(format!("S6: {seat} installs an image at {at}, and has the committed record {lost}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// S8, S12: an image is what the committed records make up, and no record is released that is not in an image.
+    fn images_are_of_committed_records(&mut self, host: &Host) -> Result<(), Violation> {
+        if host.node().is_none() {
+            return Ok(());
+        }
+        let (seat, begin) = (host.seat(), host.disk().begin());
+        let newest = host.disk().image().map_or(Position::ORIGIN, |(at, _)| *at);
+        if begin.offset > newest.offset {
+            return Err(format!("S12: {seat} has released {}, its newest image is at {}", begin.offset, newest.offset));
+        }
+        let Some((at, image)) = host.disk().image() else { return Ok(()) };
+        if core::mem::replace(&mut self.images[seat as usize], *at) == *at {
+            return Ok(());
+        }
+        let list = list_of(image);
+        let is_same = list.len() == length(at.offset) && self.numbers().zip(&list).all(|(known, number)| known == *number);
+        if !is_same || !self.is_committed(*at) {
+            return Err(format!("S8: the image of {seat} at {} is not what was committed", at.offset));
         }
         Ok(())
     }
@@ -183,10 +243,7 @@ fn acknowledgements_are_durable(host: &Host, left: &[Left]) -> Result<(), Violat
         if let Left::Message(_, envelope) = left
             && let Message::Acknowledged { position, .. } = envelope.message
         {
-            let has = length(position.offset)
-                .checked_sub(1)
-                .is_none_or(|last| host.disk().records().get(last).is_some_and(|record| record.id.after() == position));
-            if !has {
+            if host.disk().position(position.offset) != Some(position) {
                 return Err(format!("S3: {} acknowledges {}, which it has not", host.seat(), position.offset));
             }
         }

@@ -1,13 +1,14 @@
-//! A host of the toy cluster: runs a node or the watch, and keeps its disk. What a crash takes, and when storage syncs, the
-//! world decides.
+//! A host of the toy cluster: runs a node or the watch, keeps its disk, takes images and collects those of the active. What a
+//! crash takes, and when storage syncs, the world decides.
 
-use super::toy::{News, Number, Toy, ToyHint, ToyInput, ToyPromise};
+use super::toy::{News, Number, Toy, ToyHint, ToyInput, ToyPromise, length};
+use baton_protocol::checksum::checksum;
 use baton_protocol::journal::{Generation, Journal, Recovered, Stored};
 use baton_protocol::limit::Limits;
 use baton_protocol::machine::Input;
 use baton_protocol::node::Node;
 use baton_protocol::outbox::Effect;
-use baton_protocol::pair::message::Envelope;
+use baton_protocol::pair::message::{Envelope, ImagePart};
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{EPOCHS_CELL, Pair, PairConfig, PairHint, PairInput, VOTE_CELL};
 use baton_protocol::record::{Offset, Position, Record};
@@ -18,18 +19,30 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
+/// Bytes of a record of usual length.
+const RECORD: usize = 34;
+
+/// How many records one reading gets.
+const READ: usize = 3;
+
 /// A change that storage was told.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Change {
     Append(Generation, Record),
     Truncate(Generation, Position),
     Put(u64, &'static str, Arc<[u8]>),
+    Install(Generation, Position, Arc<[u8]>, &'static str, Arc<[u8]>),
+    Release(Offset),
 }
 
 /// What survives a crash, and what does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disk {
+    /// Everything before is released.
+    begin: Position,
     records: Vec<Record>,
+    /// Images that are whole, oldest first.
+    images: Vec<(Position, Arc<[u8]>)>,
     cells: BTreeMap<&'static str, Arc<[u8]>>,
     /// Told but not yet synced, in order.
     unsynced: Vec<Change>,
@@ -39,16 +52,76 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The durable records.
+    /// The durable records that are not released.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
+    /// The same, from an offset on.
+    #[must_use]
+    pub fn records_from(&self, offset: Offset) -> &[Record] {
+        let skipped = offset.0.checked_sub(self.begin.offset.0).map_or(usize::MAX, |skipped| length(Offset(skipped)));
+        self.records.get(skipped..).unwrap_or_default()
+    }
+
+    /// The durable record at an offset, if it is not released.
+    #[must_use]
+    pub fn record(&self, offset: Offset) -> Option<&Record> {
+        self.records_from(offset).first()
+    }
+
+    /// The position at an offset.
+    #[must_use]
+    pub fn position(&self, offset: Offset) -> Option<Position> {
+        if offset == self.begin.offset {
+            return Some(self.begin);
+        }
+        self.record(Offset(offset.0.checked_sub(1)?)).map(|record| record.id.after())
+    }
+
+    /// Everything before is released.
+    #[must_use]
+    pub fn begin(&self) -> Position {
+        self.begin
+    }
+
     /// The end of what is durable.
     #[must_use]
     pub fn end(&self) -> Position {
-        self.records.last().map_or(Position::ORIGIN, |record| record.id.after())
+        self.records.last().map_or(self.begin, |record| record.id.after())
+    }
+
+    /// The newest image.
+    #[must_use]
+    pub fn image(&self) -> Option<&(Position, Arc<[u8]>)> {
+        self.images.last()
+    }
+
+    /// An image is whole.
+    pub(super) fn keep_image(&mut self, at: Position, image: Arc<[u8]>) {
+        assert_eq!(self.position(at.offset), Some(at), "an image belongs to a position of the journal");
+        self.images.push((at, image));
+    }
+
+    /// A part of an image.
+    pub(super) fn read_image(&self, at: Position, from: u64, bytes: usize) -> Option<ImagePart> {
+        let (_, image) = self.images.iter().find(|(position, _)| *position == at)?;
+        let rest = image.get(usize::try_from(from).ok()?..)?;
+        let bytes = rest[..rest.len().min(bytes)].to_vec();
+        Some(ImagePart { length: image.len() as u64, checksum: checksum(0, image), bytes })
+    }
+
+    /// What the newest image and the records after it are replayed from.
+    pub(super) fn recovered(&self) -> (Recovered, &[u8], &[Record]) {
+        let (at, image) = self.image().map_or((Position::ORIGIN, &[][..]), |(at, image)| (*at, &**image));
+        let recovered = Recovered { released: self.begin.offset, image: at, end: self.end() };
+        (recovered, image, self.records_from(at.offset))
+    }
+
+    /// Whether it is about to begin anew.
+    pub(super) fn is_installing(&self) -> bool {
+        self.unsynced.iter().any(|change| matches!(change, Change::Install(..)))
     }
 
     /// Whether there is something to sync.
@@ -90,14 +163,29 @@ impl Disk {
         for change in self.unsynced.drain(..count) {
             match change {
                 Change::Append(generation, record) => {
-                    assert_eq!(record.follows(end_of(&self.records)), Ok(record.id.after()));
+                    let end = self.records.last().map_or(self.begin, |record| record.id.after());
+                    assert_eq!(record.follows(end), Ok(record.id.after()));
                     self.generation = generation;
                     self.records.push(record);
                 }
                 Change::Truncate(generation, to) => {
                     self.generation = generation;
-                    self.records.truncate(super::toy::length(to.offset));
-                    assert_eq!(end_of(&self.records), to, "storage cuts at a position that it has");
+                    self.records.truncate(length(Offset(to.offset.0 - self.begin.offset.0)));
+                    self.images.retain(|(at, _)| at.offset <= to.offset);
+                    let end = self.records.last().map_or(self.begin, |record| record.id.after());
+                    assert_eq!(end, to, "storage cuts at a position that it has");
+                }
+                Change::Install(generation, at, image, cell, value) => {
+                    self.generation = generation;
+                    (self.begin, self.records, self.images) = (at, Vec::new(), vec![(at, image)]);
+                    self.cells.insert(cell, value);
+                }
+                Change::Release(before) => {
+                    assert!(self.images.last().is_some_and(|(at, _)| before <= at.offset), "an image covers it");
+                    self.images.retain(|(at, _)| at.offset >= before);
+                    let count = length(Offset(before.0.saturating_sub(self.begin.offset.0)));
+                    self.begin = count.checked_sub(1).map_or(self.begin, |last| self.records[last].id.after());
+                    self.records.drain(..count);
                 }
                 Change::Put(number, cell, value) => {
                     self.puts = number;
@@ -107,10 +195,6 @@ impl Disk {
         }
         Stored { generation: self.generation, durable: self.end().offset, puts: self.puts }
     }
-}
-
-fn end_of(records: &[Record]) -> Position {
-    records.last().map_or(Position::ORIGIN, |record| record.id.after())
 }
 
 /// What runs.
@@ -138,7 +222,15 @@ pub struct Host {
     config: PairConfig,
     limits: Limits,
     disk: Disk,
+    /// An image is taken after so many records; zero: never.
+    image_after: u64,
     process: Option<Process>,
+    /// Of its process: the image that is to be kept as soon as it is committed.
+    taken: Option<(Position, Arc<[u8]>)>,
+    /// Of its process: what it has collected of an image of the active.
+    collected: Vec<u8>,
+    /// Of its process: it waits for storage to begin anew.
+    is_rebuilding: bool,
     /// How often its process was started.
     pub starts: u64,
     /// What happened in the last step.
@@ -149,7 +241,26 @@ impl Host {
     /// A host with an empty disk, switched off.
     #[must_use]
     pub fn new(config: PairConfig, limits: Limits) -> Self {
-        Self { seat: config.seat, config, limits, disk: Disk::default(), process: None, starts: 0, news: Vec::new() }
+        Self {
+            seat: config.seat,
+            config,
+            limits,
+            disk: Disk::default(),
+            image_after: 0,
+            process: None,
+            taken: None,
+            collected: Vec::new(),
+            is_rebuilding: false,
+            starts: 0,
+            news: Vec::new(),
+        }
+    }
+
+    /// The same, with an image after so many records, and without the records before it.
+    #[must_use]
+    pub fn with_images(mut self, after: u64) -> Self {
+        self.image_after = after;
+        self
     }
 
     /// Which one it is.
@@ -198,9 +309,8 @@ impl Host {
         assert!(!self.is_running() && !self.disk.is_busy());
         self.starts += 1;
         self.disk.restart();
-        let end = self.disk.end();
+        let (recovered, image, records) = self.disk.recovered();
         let (vote, epochs) = (self.disk.cell(VOTE_CELL), self.disk.cell(EPOCHS_CELL));
-        let recovered = Recovered { released: Offset::ZERO, image: Position::ORIGIN, end };
         let journal = Journal::following(recovered, self.limits);
         let understood = "a node understands its own cells";
         self.process = Some(if self.seat == Seat::Watch {
@@ -208,8 +318,8 @@ impl Host {
                 Watch::new(self.config.timing, self.config.bugs, vote).unwrap_or_else(|_| panic!("{understood}"));
             Process::Watch(Box::new(Node::new(WatchMachine(watch), journal)))
         } else {
-            let pair = Pair::new(self.config, vote, epochs, end).unwrap_or_else(|_| panic!("{understood}"));
-            Process::Node(Box::new(Node::new(Toy::new(pair, &self.disk.records), journal)))
+            let pair = Pair::new(self.config, vote, epochs, recovered.end).unwrap_or_else(|_| panic!("{understood}"));
+            Process::Node(Box::new(Node::new(Toy::new(pair, image, records), journal)))
         });
         self.step(now, Input::Start { seed })
     }
@@ -217,6 +327,8 @@ impl Host {
     /// The process ends at once, and of what was not synced only the first `kept` changes have reached the disk.
     pub fn crash(&mut self, kept: usize) {
         self.process = None;
+        (self.taken, self.is_rebuilding) = (None, false);
+        self.collected.clear();
         self.disk.lose(kept);
         self.news.clear();
     }
@@ -230,7 +342,15 @@ impl Host {
     /// Storage syncs the first so many changes, and says so.
     pub fn sync(&mut self, now: Instant, count: usize) -> Vec<Left> {
         let stored = self.disk.sync(count);
-        self.step(now, Input::Stored(stored))
+        let mut left = self.step(now, Input::Stored(stored));
+        if !self.disk.is_installing()
+            && mem::take(&mut self.is_rebuilding)
+            && let Some((_, image)) = self.disk.image()
+        {
+            let image = image.clone();
+            left.extend(self.step(now, Input::Arrived(ToyInput::Rebuilt(image))));
+        }
+        left
     }
 
     /// The deadline has come.
@@ -279,7 +399,7 @@ impl Host {
     fn step(&mut self, now: Instant, input: Input<ToyInput>) -> Vec<Left> {
         let now = Now { instant: now, timestamp: Timestamp::EPOCH };
         let mut left = Vec::new();
-        let mut wanted = Vec::new();
+        let mut found = Vec::new();
         match &mut self.process {
             None => {}
             Some(Process::Node(node)) => {
@@ -291,15 +411,36 @@ impl Host {
                             self.disk.tell(Change::Append(generation, record));
                         }
                         Effect::Truncate { generation, to } => {
+                            self.taken.take_if(|(at, _)| at.offset > to.offset);
                             self.disk.tell(Change::Truncate(generation, to));
                         }
+                        Effect::Install { generation, at, cell, value } => {
+                            let image = mem::take(&mut self.collected).into();
+                            self.taken = None;
+                            self.disk.tell(Change::Install(generation, at, image, cell, value));
+                        }
                         Effect::Put { number, cell, value } => self.disk.tell(Change::Put(number, cell, value)),
-                        Effect::Release { .. } => {}
+                        Effect::Release { before } => self.disk.tell(Change::Release(before)),
                         Effect::Hint(ToyHint::Pair(PairHint::Send(to, envelope)))
                         | Effect::Promise { promise: ToyPromise::Pair(to, envelope), .. } => {
                             left.push(Left::Message(to, envelope));
                         }
-                        Effect::Hint(ToyHint::Pair(PairHint::Read { from, .. })) => wanted.push(from),
+                        Effect::Hint(ToyHint::Pair(PairHint::Read { from, .. })) => {
+                            let records = self.disk.records_from(from);
+                            let records = records[..records.len().min(READ)].to_vec();
+                            found.push(PairInput::Read { from, records });
+                        }
+                        Effect::Hint(ToyHint::Pair(PairHint::ReadImage { at, from, bytes })) => {
+                            let part = self.disk.read_image(at, from, bytes);
+                            found.push(PairInput::ImageRead { at, from, part });
+                        }
+                        Effect::Hint(ToyHint::Pair(PairHint::KeepPart { from, bytes })) => {
+                            self.collected.truncate(length(Offset(from)));
+                            assert_eq!(self.collected.len() as u64, from, "parts come in order");
+                            self.collected.extend(bytes);
+                        }
+                        Effect::Hint(ToyHint::Pair(PairHint::DropParts)) => self.collected.clear(),
+                        Effect::Hint(ToyHint::Rebuild) => self.is_rebuilding = true,
                         Effect::Hint(ToyHint::News(news)) => self.news.push(news),
                         Effect::Hint(ToyHint::Refused(number)) => left.push(Left::Refused(number)),
                         Effect::Promise { promise: ToyPromise::Added(number, _), .. } => left.push(Left::Added(number)),
@@ -309,7 +450,7 @@ impl Host {
             Some(Process::Watch(node)) => {
                 let input = match input {
                     Input::Arrived(ToyInput::Pair(input)) => Input::Arrived(input),
-                    Input::Arrived(ToyInput::Add(_) | ToyInput::AddLong(..)) => return left,
+                    Input::Arrived(_) => return left,
                     Input::Start { seed } => Input::Start { seed },
                     Input::Due => Input::Due,
                     Input::Stored(stored) => Input::Stored(stored),
@@ -327,12 +468,25 @@ impl Host {
             }
         }
         // Storage answers reads at once, with what is durable.
-        for from in wanted {
-            let first = super::toy::length(from).min(self.disk.records.len());
-            let last = (first + 3).min(self.disk.records.len());
-            let records = self.disk.records[first..last].to_vec();
-            left.extend(self.take(now.instant, PairInput::Read { from, records }));
+        for found in found {
+            left.extend(self.take(now.instant, found));
         }
+        left.extend(self.take_image(now.instant));
         left
+    }
+
+    /// Takes an image when it is time, and keeps it when it is committed.
+    fn take_image(&mut self, now: Instant) -> Vec<Left> {
+        let Some(Process::Node(node)) = &self.process else { return Vec::new() };
+        let (end, committed) = (node.journal().end(), node.journal().watermarks().committed);
+        // As in production, not more often than what is written is as long as the image before.
+        let (last, written) = self.disk.image().map_or((0, 0), |(at, image)| (at.offset.0, image.len() / RECORD));
+        let is_time = end.offset.0 >= last + self.image_after.max(written as u64);
+        if self.image_after > 0 && self.taken.is_none() && is_time {
+            self.taken = node.machine().image().map(|image| (end, image));
+        }
+        let Some((at, image)) = self.taken.take_if(|(at, _)| at.offset <= committed) else { return Vec::new() };
+        self.disk.keep_image(at, image);
+        self.step(now, Input::Arrived(ToyInput::Imaged(at)))
     }
 }

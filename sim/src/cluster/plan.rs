@@ -25,6 +25,8 @@ pub(super) struct Plan {
     /// One failure only, at its time; none of the others then.
     pub(super) single: Option<Failure>,
     pub(super) clients: u64,
+    /// An image is taken after so many records; zero: never.
+    pub(super) image_after: u64,
     pub(super) limits: Limits,
 }
 
@@ -111,6 +113,7 @@ impl Plan {
             wipe,
             single,
             clients: choice.between(1, 4),
+            image_after: if choice.below(4) == 0 { 0 } else { choice.between(3, 30) },
             limits: if tight {
                 Limits { records: 64, record_bytes: 1 << 12, promises: 128, promise_bytes: 1 << 16, puts: 16 }
             } else {

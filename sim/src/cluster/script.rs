@@ -7,11 +7,11 @@ mod stage;
 
 use super::audit::Audit;
 use super::host::Host;
-use super::toy::Number;
+use super::toy::{Number, length, list_of};
 use baton_protocol::limit::Limits;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{Order, Pair, PairConfig, PairInput};
-use baton_protocol::record::Record;
+use baton_protocol::record::{Offset, Record};
 use baton_protocol::register::{EpochRecord, Mode, Seat};
 use baton_protocol::time::Duration;
 use stage::{Client, Event, Surroundings};
@@ -409,9 +409,7 @@ impl Cluster {
     pub fn is_coupled(&self) -> bool {
         let (first, second) = (self.known(Seat::First), self.known(Seat::Second));
         let is_known = first.is_some() && first == second && self.mode(Seat::First) == Some(Mode::Coupled);
-        is_known
-            && self.is_one_active()
-            && self.committed_at(Seat::First).len() == self.committed_at(Seat::Second).len()
+        is_known && self.is_one_active() && self.committed_until(Seat::First) == self.committed_until(Seat::Second)
     }
 
     /// The mode by which this node goes.
@@ -447,15 +445,30 @@ impl Cluster {
     /// The numbers in the journal on this disk, committed or not.
     #[must_use]
     pub fn numbers_on_disk(&self, seat: Seat) -> Vec<Number> {
-        numbers_of(self.host(seat).disk().records())
+        let disk = self.host(seat).disk();
+        let image = disk.image().map_or_else(Vec::new, |(_, image)| list_of(image));
+        let released = image.into_iter().take(length(disk.begin().offset)).filter(|number| *number != 0);
+        released.chain(numbers_of(disk.records())).collect()
     }
 
-    /// The records that this node says are committed.
+    /// The records that this node says are committed, and has not released.
     #[must_use]
     pub fn committed_at(&self, seat: Seat) -> &[Record] {
-        let committed =
-            self.host(seat).node().map_or(0, |node| super::toy::length(node.journal().watermarks().committed));
-        self.host(seat).disk().records().get(..committed).unwrap_or_default()
+        let disk = self.host(seat).disk();
+        let count = self.committed_until(seat).0.saturating_sub(disk.begin().offset.0);
+        disk.records().get(..length(Offset(count))).unwrap_or_default()
+    }
+
+    /// How many records this node says are committed.
+    #[must_use]
+    pub fn committed_until(&self, seat: Seat) -> Offset {
+        self.host(seat).node().map_or(Offset::ZERO, |node| node.journal().watermarks().committed)
+    }
+
+    /// Where the journal on this disk begins: what is before, was released.
+    #[must_use]
+    pub fn begin(&self, seat: Seat) -> Offset {
+        self.host(seat).disk().begin().offset
     }
 
     /// Whether a client has its answer.
@@ -482,12 +495,13 @@ impl Cluster {
         self.refusals.contains(&(seat, number))
     }
 
-    /// Whether the journals of both nodes are equal, byte by byte.
+    /// Whether the journals of both nodes are equal, byte by byte, from where both have records.
     #[must_use]
     pub fn are_journals_equal(&self) -> bool {
+        let begin = self.begin(Seat::First).max(self.begin(Seat::Second));
         let bytes = |seat| {
             let mut bytes = Vec::new();
-            self.host(seat).disk().records().iter().for_each(|record| record.encode(&mut bytes));
+            self.host(seat).disk().records_from(begin).iter().for_each(|record| record.encode(&mut bytes));
             bytes
         };
         bytes(Seat::First) == bytes(Seat::Second)

@@ -31,11 +31,15 @@ pub enum Sometimes {
     AskedAgain,
     /// Both nodes asked for the record at the same time.
     BothAsked,
+    /// A standby caught up from an image, and coupled.
+    CaughtUpFromImage,
+    /// A standby that was getting an image got a newer one instead.
+    NewerImage,
 }
 
 impl Sometimes {
     /// All.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::TookOver,
         Self::WentOnAlone,
         Self::SwitchedOver,
@@ -48,6 +52,8 @@ impl Sometimes {
         Self::Replaced,
         Self::AskedAgain,
         Self::BothAsked,
+        Self::CaughtUpFromImage,
+        Self::NewerImage,
     ];
 }
 

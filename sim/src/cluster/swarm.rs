@@ -19,6 +19,7 @@ use baton_protocol::pair::message::{Envelope, Message};
 use baton_protocol::pair::planted::Bugs;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{Mandate, Order, Pair, PairConfig, PairInput};
+use baton_protocol::record::Position;
 use baton_protocol::register::{Members, Mode, Seat};
 use baton_protocol::time::{Duration, Instant};
 use std::cmp::Reverse;
@@ -119,6 +120,10 @@ struct World {
     healed: bool,
     seen: BTreeMap<Sometimes, u64>,
     members: Option<Members>,
+    /// Who has begun anew with an image, and has not coupled yet.
+    installed: BTreeSet<Seat>,
+    /// The image that was offered last, and is not installed.
+    offered: Option<Position>,
     trace: Trace,
 }
 
@@ -160,8 +165,8 @@ impl World {
         let root = Choice::of_seed(seed);
         let plan = Plan::draw(&mut root.child("plan"));
         let host = |seat| {
-            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 11, couple_lag: 2, bugs };
-            Host::new(config, plan.limits)
+            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 11, part: 32, couple_lag: 2, bugs };
+            Host::new(config, plan.limits).with_images(plan.image_after)
         };
         let clients = (0..plan.clients).map(|_| Client { number: 0, at: Seat::First, attempt: 0 }).collect();
         Self {
@@ -187,6 +192,8 @@ impl World {
             healed: false,
             seen: BTreeMap::new(),
             members: None,
+            installed: BTreeSet::new(),
+            offered: None,
             trace: Trace::new(),
             plan,
         }
@@ -487,6 +494,10 @@ impl World {
 
     fn observe(&mut self, seat: Seat, news: &[News]) {
         for news in news {
+            if let News::Installed(_) = news {
+                self.installed.insert(seat);
+                self.offered = None;
+            }
             self.trace.step(&hash_of(news).to_le_bytes(), || format!("  {seat:?}: {news:?}"));
             let pair = self.hosts[seat as usize].node().map(|node| node.machine().pair());
             let known = pair.and_then(Pair::known);
@@ -495,6 +506,9 @@ impl World {
                 && self.members.replace(known.members).is_some_and(|before| before != known.members)
             {
                 *self.seen.entry(Sometimes::Replaced).or_default() += 1;
+            }
+            if matches!(news, News::EpochBegan(_)) && mode == Some(Mode::Coupled) && self.installed.remove(&seat.peer()) {
+                *self.seen.entry(Sometimes::CaughtUpFromImage).or_default() += 1;
             }
             let seen = match news {
                 News::Activated(_, Mandate::TookOver) => Sometimes::TookOver,
@@ -523,6 +537,11 @@ impl World {
             if both {
                 *self.seen.entry(Sometimes::BothAsked).or_default() += 1;
             }
+        }
+        if let Message::Offer { at, .. } = &envelope.message
+            && self.offered.replace(*at).is_some_and(|before| before.offset < at.offset)
+        {
+            *self.seen.entry(Sometimes::NewerImage).or_default() += 1;
         }
         let Some(&link) = self.links.get(&order(from, to)) else { return };
         if self.choice.one_in_a_million(self.plan.loss) {

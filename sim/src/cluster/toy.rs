@@ -10,6 +10,7 @@ use baton_protocol::record::{Epoch, Offset, Position, Record};
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Instant, Now};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A client's number.
 pub type Number = u16;
@@ -21,6 +22,8 @@ pub struct Toy {
     /// What the records say. An activation is written as zero.
     list: Vec<Number>,
     is_stopped: bool,
+    /// The list is not what the journal makes up: that begins anew with an image.
+    is_rebuilding: bool,
 }
 
 /// What is of interest to an audit, and no part of the state.
@@ -34,6 +37,8 @@ pub enum News {
     Deposed,
     /// Cut its journal.
     Cut(Position),
+    /// Begins anew with an image.
+    Installed(Position),
     /// Has stopped for good.
     Stopped,
     /// What was ordered is not done.
@@ -51,6 +56,10 @@ pub enum ToyInput {
     Add(Number),
     /// The same, in a record of at least so many bytes.
     AddLong(Number, usize),
+    /// An image of the list is durable.
+    Imaged(Position),
+    /// Storage has begun anew with this image, as [`ToyHint::Rebuild`] asked for.
+    Rebuilt(Arc<[u8]>),
 }
 
 /// What leaves at once.
@@ -60,6 +69,8 @@ pub enum ToyHint {
     Pair(PairHint),
     /// Not added: another node is active, or this one is busy.
     Refused(Number),
+    /// Give back the image with which storage begins anew, once it is durable.
+    Rebuild,
     /// For the audit.
     News(News),
 }
@@ -106,11 +117,18 @@ impl Paired for Toy {
 }
 
 impl Toy {
-    /// A node whose journal has these records.
+    /// A node whose journal has this image, and these records after it.
     #[must_use]
-    pub fn new<'r>(pair: Pair, records: impl IntoIterator<Item = &'r Record>) -> Self {
-        let list = records.into_iter().map(number_of).collect();
-        Self { pair, list, is_stopped: false }
+    pub fn new<'r>(pair: Pair, image: &[u8], records: impl IntoIterator<Item = &'r Record>) -> Self {
+        let mut list = list_of(image);
+        list.extend(records.into_iter().map(number_of));
+        Self { pair, list, is_stopped: false, is_rebuilding: false }
+    }
+
+    /// An image of the list. Not while it is not what the journal makes up.
+    #[must_use]
+    pub fn image(&self) -> Option<Arc<[u8]>> {
+        (!self.is_rebuilding).then(|| self.list.iter().flat_map(|number| number.to_le_bytes()).collect())
     }
 
     /// Its part in the pair.
@@ -165,6 +183,11 @@ impl Toy {
                         out.hint(ToyHint::News(News::Cut(at)));
                         self.pair.take(now, PairInput::RolledBack, out);
                     }
+                    Happened::Installed(at) => {
+                        self.is_rebuilding = true;
+                        out.hint(ToyHint::News(News::Installed(at)));
+                        out.hint(ToyHint::Rebuild);
+                    }
                     Happened::Activated(epoch, mandate) => {
                         out.hint(ToyHint::News(News::Activated(epoch, mandate)));
                         self.append(0, 0, out);
@@ -181,6 +204,12 @@ impl Toy {
             }
         }
     }
+}
+
+/// The list of an image.
+#[must_use]
+pub fn list_of(image: &[u8]) -> Vec<Number> {
+    image.as_chunks().0.iter().map(|bytes| Number::from_le_bytes(*bytes)).collect()
 }
 
 fn number_of(record: &Record) -> Number {
@@ -201,6 +230,15 @@ impl Machine for Toy {
             Input::Arrived(ToyInput::Pair(input)) => self.pair.take(now, input, out),
             Input::Arrived(ToyInput::Add(number)) => self.add(number, 0, out),
             Input::Arrived(ToyInput::AddLong(number, length)) => self.add(number, length, out),
+            Input::Arrived(ToyInput::Imaged(at)) => {
+                out.imaged(at);
+                self.pair.release(now, at.offset, out);
+            }
+            Input::Arrived(ToyInput::Rebuilt(image)) => {
+                self.list = list_of(&image);
+                self.is_rebuilding = false;
+                self.pair.take(now, PairInput::RolledBack, out);
+            }
         }
         self.react(now, out);
         self.pair.settle(now, out);

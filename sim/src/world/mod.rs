@@ -428,7 +428,7 @@ impl World {
                 }
                 Effect::Hint(act) => self.act(&Place::Controller, act),
                 Effect::Promise { lane, promise } => self.outgoing(&Place::Controller, lane, promise),
-                Effect::Truncate { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
+                Effect::Truncate { .. } | Effect::Install { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
             }
         }
     }
@@ -446,7 +446,7 @@ impl World {
                 }
                 Effect::Hint(act) => self.act(&place, act),
                 Effect::Promise { lane, promise } => self.outgoing(&place, lane, promise),
-                Effect::Truncate { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
+                Effect::Truncate { .. } | Effect::Install { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
             }
         }
     }

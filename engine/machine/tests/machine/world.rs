@@ -532,7 +532,7 @@ impl World {
                 }
                 Effect::Hint(act) => self.act(Name::Controller, act),
                 Effect::Promise { lane, promise } => self.promise(Name::Controller, lane, promise),
-                Effect::Truncate { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
+                Effect::Truncate { .. } | Effect::Install { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
             }
         }
     }
@@ -552,7 +552,7 @@ impl World {
                 }
                 Effect::Hint(act) => self.act(Name::Director, act),
                 Effect::Promise { lane, promise } => self.promise(Name::Director, lane, promise),
-                Effect::Truncate { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
+                Effect::Truncate { .. } | Effect::Install { .. } | Effect::Put { .. } | Effect::Release { .. } => {}
             }
         }
     }

@@ -118,7 +118,7 @@ impl Host {
                 Effect::Append { generation, record } => self.disk.tell(Change::Append(generation, record)),
                 Effect::Truncate { generation, to } => self.disk.tell(Change::Truncate(generation, to)),
                 Effect::Put { number, cell, value } => self.disk.tell(Change::Put(number, cell, value)),
-                Effect::Release { .. } => {}
+                Effect::Install { .. } | Effect::Release { .. } => {}
                 Effect::Hint(Act::Pair(PairHint::Send(to, envelope)))
                 | Effect::Promise { promise: Outgoing::Pair(to, envelope), .. } => {
                     left.push(Left::Message(to, envelope.encode()));

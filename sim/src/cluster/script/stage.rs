@@ -262,6 +262,7 @@ impl Cluster {
             News::EpochBegan(epoch) => format!("goes on in epoch {epoch}, {mode}"),
             News::Deposed => "is deposed".to_owned(),
             News::Cut(at) => format!("cuts at {}", at.offset),
+            News::Installed(at) => format!("begins anew at {}", at.offset),
             News::Stopped => "is stopped".to_owned(),
             News::Refused(order, unfit) => format!("refuses {order:?}: {unfit:?}"),
             News::Trouble(trouble) => format!("is in trouble: {trouble:?}"),
