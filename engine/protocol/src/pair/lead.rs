@@ -378,12 +378,10 @@ impl Stream {
         self.image.as_ref().map(|sending| sending.at)
     }
 
-    /// The first record or image that the standby may yet ask for: the record before the next tells where that begins.
+    /// The first record or image that the standby may yet need: when it joins again, the record before the next tells where
+    /// that begins.
     pub(super) fn needs(&self) -> Offset {
-        match &self.image {
-            Some(sending) => sending.at.offset,
-            None => Offset(self.confirmed.0.saturating_sub(1)),
-        }
+        Offset(self.confirmed.0.saturating_sub(1))
     }
 
     fn send(&mut self, at: Position, records: Vec<Record>) -> Message {
