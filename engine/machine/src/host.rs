@@ -6,7 +6,7 @@
 //! - [`Outgoing::Reply`], [`Outgoing::Seen`] or [`Act::Reply`] answers a caller, once.
 //! - [`Outgoing::Events`], [`Act::NoEvents`] or [`Act::Released`] answers a reader, once.
 //! - [`Act::Pair`] and [`Outgoing::Pair`] are for the other voters of a pair. To be sent as bytes
-//!   ([`Envelope::encode`]); what finds no link is dropped. Parts of an image are collected until storage is told to begin
+//!   ([`Envelope::encode`]); what finds no link is dropped. Pieces of an image are collected until storage is told to begin
 //!   anew with it ([`baton_protocol::outbox::Effect::Install`]).
 //! - [`Act::ReadRecords`] is for storage: records from an offset on, some of them, for the reader who wants what is not in
 //!   memory any more.

@@ -15,8 +15,8 @@ pub const FRAME_PAYLOAD: usize = RECORD_PAYLOAD + FRAME_ROOM;
 /// What a frame that carries a record has left for everything else.
 pub const FRAME_ROOM: usize = 64 << 10;
 
-/// Longest part of an image in one message, in bytes.
-pub const IMAGE_PART: usize = 1 << 20;
+/// Longest piece of an image in one message, in bytes.
+pub const IMAGE_PIECE: usize = 1 << 20;
 
 /// Longest image in bytes that is sent to a standby.
 pub const IMAGE: u64 = 1 << 40;
@@ -62,8 +62,8 @@ const _: () =
     assert!(FRAME_PAYLOAD >= RECORD_PAYLOAD + crate::record::Header::ENCODED + 2 * crate::record::Position::ENCODED);
 // A node that is not congested can take in at least the longest record.
 const _: () = assert!(Limits::DEFAULT.record_bytes / 2 >= RECORD_PAYLOAD);
-// A part of an image can be sent.
-const _: () = assert!(FRAME_PAYLOAD >= IMAGE_PART + FRAME_ROOM);
+// A piece of an image can be sent.
+const _: () = assert!(FRAME_PAYLOAD >= IMAGE_PIECE + FRAME_ROOM);
 // A whole cell can be sent.
 const _: () = assert!(FRAME_PAYLOAD >= 2 * CELL_VALUE);
 // Every record can have an answer, and another promise that follows from it.

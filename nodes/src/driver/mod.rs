@@ -400,6 +400,9 @@ impl<H: Host> Driver<H> {
                     self.images.taken.take_if(|(at, _)| at.offset > to.offset);
                     self.journal.truncate(generation, to)?;
                 }
+                Effect::Install { .. } => {
+                    return Err(Halt::Panicked("an image is to be installed that nobody has collected".to_owned()));
+                }
                 Effect::Put { number, cell, value } => self.journal.put(number, cell, &value)?,
                 Effect::Release { before } => self.journal.release(before)?,
                 Effect::Hint(hint) => {

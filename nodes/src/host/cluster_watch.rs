@@ -59,7 +59,10 @@ impl Host for WatchHost {
         match hint {
             PairHint::Send(to, envelope) => self.voters.send(to, &envelope),
             // It has no records.
-            PairHint::Read { .. } => {}
+            PairHint::Read { .. }
+            | PairHint::ReadImage { .. }
+            | PairHint::KeepPiece { .. }
+            | PairHint::DropPieces => {}
         }
     }
 

@@ -411,6 +411,8 @@ impl Host for ControllerHost {
             Act::Pair(PairHint::Read { from, bytes: _ }) => {
                 reading.records(from, move |records| ControllerInput::Pair(PairInput::Read { from, records }));
             }
+            // Not carried out yet: nobody gets an image.
+            Act::Pair(PairHint::ReadImage { .. } | PairHint::KeepPiece { .. } | PairHint::DropPieces) => {}
             Act::RollBack { to } => {
                 let config = self.config.clone();
                 reading.content(to, move |image, records| {

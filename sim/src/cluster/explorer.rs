@@ -210,7 +210,7 @@ impl Small {
     pub fn founded(budget: Budget, bugs: Bugs) -> Self {
         let limits = Limits { records: 16, record_bytes: 1 << 12, promises: 64, promise_bytes: 1 << 16, puts: 32 };
         let host = |seat| {
-            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, part: 32, couple_lag: 1, bugs };
+            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, piece: 32, couple_lag: 1, bugs };
             Shared::new(Host::new(config, limits))
         };
         let mut small = Self {

@@ -8,7 +8,7 @@ use baton_protocol::limit::Limits;
 use baton_protocol::machine::Input;
 use baton_protocol::node::Node;
 use baton_protocol::outbox::Effect;
-use baton_protocol::pair::message::{Envelope, ImagePart};
+use baton_protocol::pair::message::{Envelope, ImagePiece};
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{EPOCHS_CELL, Pair, PairConfig, PairHint, PairInput, VOTE_CELL};
 use baton_protocol::record::{Offset, Position, Record};
@@ -104,12 +104,12 @@ impl Disk {
         self.images.push((at, image));
     }
 
-    /// A part of an image.
-    pub(super) fn read_image(&self, at: Position, from: u64, bytes: usize) -> Option<ImagePart> {
+    /// A piece of an image.
+    pub(super) fn read_image(&self, at: Position, from: u64, bytes: usize) -> Option<ImagePiece> {
         let (_, image) = self.images.iter().find(|(position, _)| *position == at)?;
         let rest = image.get(usize::try_from(from).ok()?..)?;
         let bytes = rest[..rest.len().min(bytes)].to_vec();
-        Some(ImagePart { length: image.len() as u64, checksum: checksum(0, image), bytes })
+        Some(ImagePiece { length: image.len() as u64, checksum: checksum(0, image), bytes })
     }
 
     /// What the newest image and the records after it are replayed from.
@@ -431,15 +431,15 @@ impl Host {
                             found.push(PairInput::Read { from, records });
                         }
                         Effect::Hint(ToyHint::Pair(PairHint::ReadImage { at, from, bytes })) => {
-                            let part = self.disk.read_image(at, from, bytes);
-                            found.push(PairInput::ImageRead { at, from, part });
+                            let piece = self.disk.read_image(at, from, bytes);
+                            found.push(PairInput::ImageRead { at, from, piece });
                         }
-                        Effect::Hint(ToyHint::Pair(PairHint::KeepPart { from, bytes })) => {
+                        Effect::Hint(ToyHint::Pair(PairHint::KeepPiece { from, bytes })) => {
                             self.collected.truncate(length(Offset(from)));
                             assert_eq!(self.collected.len() as u64, from, "parts come in order");
                             self.collected.extend(bytes);
                         }
-                        Effect::Hint(ToyHint::Pair(PairHint::DropParts)) => self.collected.clear(),
+                        Effect::Hint(ToyHint::Pair(PairHint::DropPieces)) => self.collected.clear(),
                         Effect::Hint(ToyHint::Rebuild) => self.is_rebuilding = true,
                         Effect::Hint(ToyHint::News(news)) => self.news.push(news),
                         Effect::Hint(ToyHint::Refused(number)) => left.push(Left::Refused(number)),

@@ -165,7 +165,7 @@ impl World {
         let root = Choice::of_seed(seed);
         let plan = Plan::draw(&mut root.child("plan"));
         let host = |seat| {
-            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 11, part: 32, couple_lag: 2, bugs };
+            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 11, piece: 32, couple_lag: 2, bugs };
             Host::new(config, plan.limits).with_images(plan.image_after)
         };
         let clients = (0..plan.clients).map(|_| Client { number: 0, at: Seat::First, attempt: 0 }).collect();

@@ -1,23 +1,23 @@
 //! Catching up from an image: what a standby gets when the records that it needs are released.
 //!
-//! The active answers its joining with an offer: the position of its newest image. The standby asks for part after part, a
+//! The active answers its joining with an offer: the position of its newest image. The standby asks for piece after piece, a
 //! few at a time, and hands them over to its host in order; what is lost is asked for again. When the image is whole, the
 //! journal is *installed*: storage gives up what was there and begins anew with the image, in one change. Then the
 //! application is built anew, and the standby joins as always.
 //!
 //! What can fail: messages are lost or late; the active ends, or releases the image, and then the standby starts over with
-//! the next one; the standby ends, and then it has its old journal or the new one. Parts that were collected belong to an
+//! the next one; the standby ends, and then it has its old journal or the new one. Pieces that were collected belong to an
 //! image, not to a stream, so a new stream of the same image goes on where the last one was.
 //!
 //! Why nothing is lost by it (see J10 to J12 in `PROTOCOL.md`): an image is of committed records only; it is offered only by
 //! an active that is alone, so nothing that the standby has counts for a commit; and it is installed only if it is not behind
 //! what the standby itself knows to be committed.
 
-use super::message::{ImagePart, Message, Session};
+use super::message::{ImagePiece, Message, Session};
 use super::planted::Bug;
 use super::{Duty, EPOCHS_CELL, Happened, Pair, PairHint, Paired, Reason, Trouble};
 use crate::checksum::Checksum;
-use crate::limit::IMAGE_PART;
+use crate::limit::IMAGE_PIECE;
 use crate::outbox::Outbox;
 use crate::pair::epochs::Epochs;
 use crate::record::{Epoch, Offset, Position};
@@ -26,10 +26,10 @@ use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-/// So many parts are under way at a time.
-const PARTS: u64 = 8;
+/// So many pieces are under way at a time.
+const PIECES: u64 = 8;
 
-/// By how many doublings the wait for a part grows.
+/// By how many doublings the wait for a piece grows.
 const MOST_PATIENCE: u32 = 3;
 
 /// So many times the owner may want to release records, in vain because the standby needs them; then it gets a newer image.
@@ -40,7 +40,7 @@ const MOST_HELD: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sending {
     pub(super) at: Position,
-    /// The parts that storage is reading, by their first bytes.
+    /// The pieces that storage is reading, by their first bytes.
     reading: BTreeSet<u64>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Fetch {
     session: Option<Session>,
     at: Position,
     epochs: Vec<(Epoch, Offset)>,
-    /// Length and checksum, as the first part has told them.
+    /// Length and checksum, as the first piece has told them.
     whole: Option<(u64, u64)>,
     /// Everything before has been handed over to the host.
     kept: u64,
@@ -59,7 +59,7 @@ pub(super) struct Fetch {
     sum: Checksum,
     /// Everything before has been asked for.
     asked: u64,
-    /// Parts that have overtaken others.
+    /// Pieces that have overtaken others.
     early: BTreeMap<u64, Vec<u8>>,
     /// How often in a row nothing has come in time.
     attempts: u32,
@@ -91,34 +91,34 @@ impl Fetch {
         (self.session, self.epochs, self.asked, self.attempts) = (Some(session), epochs, self.kept, 0);
     }
 
-    /// The next parts to ask for.
-    fn ask(&mut self, part: u64) -> Vec<u64> {
-        // How long it is, is known from the first part on.
+    /// The next pieces to ask for.
+    fn ask(&mut self, piece: u64) -> Vec<u64> {
+        // How long it is, is known from the first piece on.
         let length = self.whole.map_or(1, |(length, _)| length);
         let mut wanted = Vec::new();
-        while self.asked < length && self.asked < self.kept + PARTS * part {
+        while self.asked < length && self.asked < self.kept + PIECES * piece {
             if !self.early.contains_key(&self.asked) {
                 wanted.push(self.asked);
             }
-            self.asked += part;
+            self.asked += piece;
         }
         wanted
     }
 
-    /// Takes a part in. What can be handed over now, in order; none if it is of no use.
-    fn take(&mut self, from: u64, part: ImagePart, size: u64) -> Vec<(u64, Vec<u8>)> {
-        let whole = (part.length, part.checksum);
+    /// Takes a piece in. What can be handed over now, in order; none if it is of no use.
+    fn take(&mut self, from: u64, piece: ImagePiece, size: u64) -> Vec<(u64, Vec<u8>)> {
+        let whole = (piece.length, piece.checksum);
         if *self.whole.get_or_insert(whole) != whole {
             // Another image of the same state: that of another node, or of another program.
             let (at, epochs, session) = (self.at, core::mem::take(&mut self.epochs), self.session);
             *self = Self { session, whole: Some(whole), ..Self::new(Session::default(), at, epochs) };
         }
         let is_expected = from < self.asked && from >= self.kept && from.is_multiple_of(size);
-        if !is_expected || part.bytes.len() as u64 != size.min(part.length.saturating_sub(from)) {
+        if !is_expected || piece.bytes.len() as u64 != size.min(piece.length.saturating_sub(from)) {
             return Vec::new();
         }
         self.attempts = 0;
-        self.early.insert(from, part.bytes);
+        self.early.insert(from, piece.bytes);
         let mut ready = Vec::new();
         while let Some(bytes) = self.early.remove(&self.kept) {
             let first = self.kept;
@@ -154,23 +154,23 @@ impl Pair {
         self.hint(self.config.seat.peer(), Message::Offer { session, at: image, epochs }, out);
     }
 
-    /// The standby wants a part of the image.
+    /// The standby wants a piece of the image.
     pub(super) fn fetched<M: Paired>(&mut self, session: Session, from: u64, bytes: u32, out: &mut Outbox<'_, M>) {
         let Duty::Active(_) = self.duty else { return };
         let Some(sending) = self.stream.as_mut().and_then(|stream| stream.image_of(session)) else { return };
-        if sending.reading.len() as u64 >= PARTS || !sending.reading.insert(from) {
+        if sending.reading.len() as u64 >= PIECES || !sending.reading.insert(from) {
             return;
         }
-        let bytes = usize::try_from(bytes).unwrap_or(IMAGE_PART).min(IMAGE_PART);
+        let bytes = usize::try_from(bytes).unwrap_or(IMAGE_PIECE).min(IMAGE_PIECE);
         out.hint(M::pair_hint(PairHint::ReadImage { at: sending.at, from, bytes }));
     }
 
-    /// Storage has read a part of an image.
+    /// Storage has read a piece of an image.
     pub(super) fn image_read<M: Paired>(
         &mut self,
         at: Position,
         from: u64,
-        part: Option<ImagePart>,
+        piece: Option<ImagePiece>,
         out: &mut Outbox<'_, M>,
     ) {
         let Some(stream) = &mut self.stream else { return };
@@ -179,8 +179,8 @@ impl Pair {
         if !sending.reading.remove(&from) {
             return;
         }
-        match part {
-            Some(part) => self.hint(self.config.seat.peer(), Message::Part { session, from, part }, out),
+        match piece {
+            Some(piece) => self.hint(self.config.seat.peer(), Message::Piece { session, from, piece }, out),
             None => {
                 // The standby asks anew, and gets a newer one.
                 self.stream = None;
@@ -257,30 +257,30 @@ impl Pair {
                 self.fetch = Some(Fetch::new(session, at, epochs));
             }
         }
-        self.ask_for_parts(now, out);
+        self.ask_for_pieces(now, out);
     }
 
-    /// A part of the image has arrived.
-    pub(super) fn part<M: Paired>(
+    /// A piece of the image has arrived.
+    pub(super) fn piece_arrived<M: Paired>(
         &mut self,
         now: Instant,
         session: Session,
         from: u64,
-        part: ImagePart,
+        piece: ImagePiece,
         out: &mut Outbox<'_, M>,
     ) {
-        let size = self.config.part as u64;
+        let size = self.config.piece as u64;
         let is_wanted = matches!(self.duty, Duty::Standby(_)) && !self.is_rolling_back;
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| is_wanted && fetch.session == Some(session)) else {
             return;
         };
-        let ready = fetch.take(from, part, size);
+        let ready = fetch.take(from, piece, size);
         let (is_complete, is_intact) = (fetch.is_complete(), fetch.is_intact());
         for (from, bytes) in ready {
-            out.hint(M::pair_hint(PairHint::KeepPart { from, bytes }));
+            out.hint(M::pair_hint(PairHint::KeepPiece { from, bytes }));
         }
         if !is_complete {
-            return self.ask_for_parts(now, out);
+            return self.ask_for_pieces(now, out);
         }
         if is_intact {
             return self.install(out);
@@ -290,16 +290,16 @@ impl Pair {
     }
 
     /// Nothing has come for a while: what is missing is asked for again.
-    pub(super) fn ask_for_parts_again<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+    pub(super) fn ask_for_pieces_again<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         let is_standby = matches!(self.duty, Duty::Standby(_));
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| is_standby && fetch.session.is_some()) else { return };
         fetch.attempts = fetch.attempts.saturating_add(1);
         fetch.asked = fetch.kept;
-        self.ask_for_parts(now, out);
+        self.ask_for_pieces(now, out);
     }
 
-    fn ask_for_parts<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
-        let size = self.config.part.clamp(1, IMAGE_PART);
+    fn ask_for_pieces<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        let size = self.config.piece.clamp(1, IMAGE_PIECE);
         let Some(fetch) = &mut self.fetch else { return };
         let Some(session) = fetch.session else { return };
         let patience = self.config.timing.exchange * (1 << fetch.attempts.min(MOST_PATIENCE));
@@ -322,7 +322,7 @@ impl Pair {
                 self.happened.push(Happened::Installed(fetch.at));
             }
             Err(_) => {
-                out.hint(M::pair_hint(PairHint::DropParts));
+                out.hint(M::pair_hint(PairHint::DropPieces));
                 self.diverged(fetch.at, out);
             }
         }
@@ -340,7 +340,7 @@ impl Pair {
     pub(super) fn forget_image<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
         if self.fetch.take().is_some() {
             self.deadlines.cancel(&Reason::Fetch);
-            out.hint(M::pair_hint(PairHint::DropParts));
+            out.hint(M::pair_hint(PairHint::DropPieces));
         }
     }
 }

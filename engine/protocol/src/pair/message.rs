@@ -103,7 +103,7 @@ pub enum Message {
         /// Where the newest epochs before begin.
         epochs: Vec<(Epoch, Offset)>,
     },
-    /// The standby wants a part of the image that it was offered. Asserts nothing.
+    /// The standby wants a piece of the image that it was offered. Asserts nothing.
     Fetch {
         /// Which stream.
         session: Session,
@@ -112,20 +112,20 @@ pub enum Message {
         /// How many; fewer at the end of the image.
         bytes: u32,
     },
-    /// A part of the image that was offered.
-    Part {
+    /// A piece of the image that was offered.
+    Piece {
         /// Which stream.
         session: Session,
         /// The first byte.
         from: u64,
-        /// The part.
-        part: ImagePart,
+        /// The piece.
+        piece: ImagePiece,
     },
 }
 
-/// A part of an image, and what the whole is.
+/// A piece of an image, and what the whole is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ImagePart {
+pub struct ImagePiece {
     /// Length of the image in bytes.
     pub length: u64,
     /// XXH64 of the whole image, with seed zero.
@@ -250,13 +250,13 @@ impl Message {
                 to.word(*from);
                 to.word(u64::from(*bytes));
             }
-            Self::Part { session, from, part } => {
+            Self::Piece { session, from, piece } => {
                 to.byte(10);
                 session.write(to);
                 to.word(*from);
-                to.word(part.length);
-                to.word(part.checksum);
-                to.0.extend_from_slice(&part.bytes);
+                to.word(piece.length);
+                to.word(piece.checksum);
+                to.0.extend_from_slice(&piece.bytes);
             }
         }
     }
@@ -298,10 +298,10 @@ impl Message {
                 let (length, checksum) = (from.word()?, from.word()?);
                 let bytes = core::mem::take(&mut from.0).to_vec();
                 let end = from_byte.checked_add(bytes.len() as u64)?;
-                if length > limit::IMAGE || end > length || bytes.len() > limit::IMAGE_PART {
+                if length > limit::IMAGE || end > length || bytes.len() > limit::IMAGE_PIECE {
                     return None;
                 }
-                Self::Part { session, from: from_byte, part: ImagePart { length, checksum, bytes } }
+                Self::Piece { session, from: from_byte, piece: ImagePiece { length, checksum, bytes } }
             }
             _ => return None,
         })

@@ -30,7 +30,7 @@ pub use epochs::Epochs;
 use follow::Standby;
 use image::{Fetch, Held};
 use lead::{Active, Stream};
-use message::{Envelope, ImagePart, Message, Session};
+use message::{Envelope, ImagePiece, Message, Session};
 use planted::Bugs;
 use timing::Timing;
 
@@ -54,8 +54,8 @@ pub struct PairConfig {
     pub timing: Timing,
     /// How many bytes of records may be under way to the standby.
     pub window: usize,
-    /// How many bytes of an image are asked for at a time, at most [`limit::IMAGE_PART`](crate::limit::IMAGE_PART).
-    pub part: usize,
+    /// How many bytes of an image are asked for at a time, at most [`limit::IMAGE_PIECE`](crate::limit::IMAGE_PIECE).
+    pub piece: usize,
     /// How many records the standby may lag behind when coupling begins.
     pub couple_lag: u64,
     /// For tests of the tests.
@@ -66,8 +66,8 @@ impl PairConfig {
     /// For production.
     #[must_use]
     pub const fn new(seat: Seat) -> Self {
-        let (window, part) = (8 << 20, crate::limit::IMAGE_PART);
-        Self { seat, timing: Timing::DEFAULT, window, part, couple_lag: 1_000, bugs: Bugs::NONE }
+        let (window, piece) = (8 << 20, crate::limit::IMAGE_PIECE);
+        Self { seat, timing: Timing::DEFAULT, window, piece, couple_lag: 1_000, bugs: Bugs::NONE }
     }
 }
 
@@ -92,14 +92,14 @@ pub enum PairInput {
         /// As many as there were; none if they have been released.
         records: Vec<Record>,
     },
-    /// A part of an image has been read, as [`PairHint::ReadImage`] asked for.
+    /// A piece of an image has been read, as [`PairHint::ReadImage`] asked for.
     ImageRead {
         /// The state of the image.
         at: Position,
         /// The first byte.
         from: u64,
-        /// The part; none if the image is not there any more.
-        part: Option<ImagePart>,
+        /// The piece; none if the image is not there any more.
+        piece: Option<ImagePiece>,
     },
     /// The application is in the state of the end of the journal, after [`Happened::Cut`] or [`Happened::Installed`].
     RolledBack,
@@ -137,7 +137,7 @@ pub enum PairHint {
         /// About how many bytes.
         bytes: usize,
     },
-    /// Read a part of a durable image; answered by [`PairInput::ImageRead`].
+    /// Read a piece of a durable image; answered by [`PairInput::ImageRead`].
     ReadImage {
         /// The state of the image.
         at: Position,
@@ -146,16 +146,16 @@ pub enum PairHint {
         /// How many; fewer only at the end of the image.
         bytes: usize,
     },
-    /// Collect the next part of an image, until [`Effect::Install`](crate::outbox::Effect::Install) takes it. It need not be
+    /// Collect the next piece of an image, until [`Effect::Install`](crate::outbox::Effect::Install) takes it. It need not be
     /// durable.
-    KeepPart {
+    KeepPiece {
         /// How many bytes are before; with zero, a new image begins, and what was collected before is dropped.
         from: u64,
-        /// The part.
+        /// The piece.
         bytes: Vec<u8>,
     },
     /// Drop what was collected: the image is not needed any more.
-    DropParts,
+    DropPieces,
 }
 
 /// To whom promises of the pair go.
@@ -443,7 +443,7 @@ impl Pair {
                     self.look_at_peer(now.instant, out);
                 }
                 Reason::Round => self.ask_anew(now.instant, out),
-                Reason::Fetch => self.ask_for_parts_again(now.instant, out),
+                Reason::Fetch => self.ask_for_pieces_again(now.instant, out),
             }
         }
     }
@@ -464,7 +464,7 @@ impl Pair {
             }
             PairInput::Received(envelope) => self.received(now, envelope, out),
             PairInput::Read { from, records } => self.read(from, records, out),
-            PairInput::ImageRead { at, from, part } => self.image_read(at, from, part, out),
+            PairInput::ImageRead { at, from, piece } => self.image_read(at, from, piece, out),
             PairInput::RolledBack => self.rolled_back(out),
             PairInput::Ordered(order) => self.ordered(now, order, out),
         }
@@ -593,7 +593,7 @@ impl Pair {
             Message::Acknowledged { session, position } => self.acknowledge(session, position, out),
             Message::Offer { session, at, epochs } => self.offered(now, session, at, epochs, out),
             Message::Fetch { session, from, bytes } => self.fetched(session, from, bytes, out),
-            Message::Part { session, from, part } => self.part(now, session, from, part, out),
+            Message::Piece { session, from, piece } => self.piece_arrived(now, session, from, piece, out),
         }
     }
 
