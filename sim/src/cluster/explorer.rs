@@ -186,7 +186,16 @@ impl Small {
     /// When it does not couple.
     #[must_use]
     pub fn coupled(grain: Grain, budget: Budget, bugs: Bugs) -> Self {
-        let mut small = Self::founded(budget, bugs);
+        Self::coupled_with_images(grain, budget, bugs, 0)
+    }
+
+    /// The same, with an image after so many records, and without the records before it; zero: never.
+    ///
+    /// # Panics
+    /// When it does not couple.
+    #[must_use]
+    pub fn coupled_with_images(grain: Grain, budget: Budget, bugs: Bugs, after: u64) -> Self {
+        let mut small = Self::founded(budget, bugs, after);
         for _ in 0..20 {
             small.calm();
             if small.is_coupled() {
@@ -203,15 +212,11 @@ impl Small {
     }
 
     /// A cluster with empty disks, all started.
-    ///
-    /// # Panics
-    /// When something is violated.
-    #[must_use]
-    pub fn founded(budget: Budget, bugs: Bugs) -> Self {
+    fn founded(budget: Budget, bugs: Bugs, image_after: u64) -> Self {
         let limits = Limits { records: 16, record_bytes: 1 << 12, promises: 64, promise_bytes: 1 << 16, puts: 32 };
         let host = |seat| {
             let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, piece: 32, couple_lag: 1, bugs };
-            Shared::new(Host::new(config, limits))
+            Shared::new(Host::new(config, limits).with_images(image_after))
         };
         let mut small = Self {
             hosts: Seat::ALL.map(host),
