@@ -81,7 +81,7 @@ pub struct ApiConfig {
     /// if not known, or the node is alone.
     pub urls: [Option<String>; 2],
     /// The text of `/metrics`.
-    pub metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
+    pub metrics: fn(&Status) -> String,
 }
 
 /// An API that answers.
@@ -167,7 +167,7 @@ struct Api {
     access: Access,
     client: Client,
     urls: [Option<String>; 2],
-    metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
+    metrics: fn(&Status) -> String,
     /// In milliseconds since 1970.
     started_at: i64,
     requests: Semaphore,
