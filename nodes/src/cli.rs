@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{check, init, journal, process, run, schema};
+use crate::daemon::DaemonArguments;
+use crate::{check, daemon, init, journal, process, run, schema};
 
 /// Workload automation: runs workflows of jobs.
 #[derive(Debug, Parser)]
@@ -28,6 +29,10 @@ enum Command {
     /// Write what is needed to begin with.
     #[command(subcommand)]
     Init(InitCommand),
+    /// Run a controller: a daemon, alone or one of a pair.
+    Controller(DaemonArguments),
+    /// Run a cluster watch: a daemon, the third voter of a pair.
+    Watch(DaemonArguments),
     /// Look into journals, check and repair them.
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -183,6 +188,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Init(command) => init::main(&command),
+        Command::Controller(arguments) => daemon::controller_main(&arguments),
+        Command::Watch(arguments) => daemon::watch_main(&arguments),
         Command::Journal(command) => journal::main(&command),
         Command::Schema => schema::main(),
         Command::Guard(GuardArguments { directory }) => process::guard_main(Path::new(&directory)),

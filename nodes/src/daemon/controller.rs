@@ -1,0 +1,89 @@
+//! `baton controller`: a controller, alone or one of a pair.
+
+use super::node::{self, Membership};
+use super::stop::{Control, Manner, agree};
+use super::{DaemonArguments, Ended, Unstarted, listen_to, open, print_findings, reload, run, security, signals};
+use crate::config::{Common, ControllerConfig, Environment};
+use crate::driver::{Operator, Surroundings};
+use crate::host::locality::locality;
+use crate::host::voters::{Me, Voter};
+use baton_machine::controller::ControllerConfig as MachineConfig;
+use baton_machine::timing::Timing;
+use baton_net::network::Network;
+use baton_net::tls::Security;
+use baton_protocol::register::Seat;
+use baton_workflow::id::ControllerId;
+use std::process::ExitCode;
+
+/// Runs the daemon until it is told to end.
+pub fn main(arguments: &DaemonArguments) -> ExitCode {
+    let config = match ControllerConfig::read(&arguments.config, &Environment::of_process()) {
+        Ok(config) => config,
+        Err(findings) => {
+            print_findings(findings.as_slice());
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.check_config {
+        return ExitCode::from(if print_findings(config.warnings.as_slice()) { 0 } else { 2 });
+    }
+    run("controller", &config.common.clone(), async || serve(config).await)
+}
+
+async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
+    let (control, mut requested) = Control::new();
+    let mut reloads = signals::obey(control)?;
+    let security = security(&config.common)?;
+    let membership = membership(&config, &security);
+    let opened = open("controller", &config.common).await?;
+    let (operator, mut news) = Operator::new(config.common.node.as_str());
+    let pair = membership.as_ref().map(|membership| (membership, config.timing));
+    let surroundings = Surroundings::real()?;
+    let node = node::start_controller(machine_config(&config.common), pair, opened, operator, surroundings).await?;
+    if let Some(address) = node.links {
+        tracing::info!(%address, "listens for links");
+    }
+    let ended = loop {
+        tokio::select! {
+            biased;
+            () = listen_to(&mut news) => break Ended::Halted,
+            Some(()) = reloads.recv() => reload(&security),
+            Some(request) = requested.recv() => {
+                if request.manner == Manner::Abort {
+                    tracing::warn!("aborts at once");
+                } else if !agree(&node.client, request.manner).await {
+                    continue;
+                }
+                break if request.restarts { Ended::ToStartAgain } else { Ended::AsTold };
+            }
+        }
+    };
+    node.running.stop().await;
+    Ok(ended)
+}
+
+fn machine_config(common: &Common) -> MachineConfig {
+    MachineConfig {
+        controller_id: ControllerId::new(common.cluster.as_str()),
+        node_id: common.node.to_string(),
+        locality: locality(),
+        timing: Timing::DEFAULT,
+    }
+}
+
+fn membership(config: &ControllerConfig, security: &Security) -> Option<Membership> {
+    let pair = config.pair.as_ref()?;
+    let voter = |seat, member: &crate::config::Member| Voter {
+        seat,
+        node: member.node.clone(),
+        address: member.address.clone(),
+    };
+    let Common { cluster, node, links, .. } = config.common.clone();
+    Some(Membership {
+        me: Me { cluster, node, seat: pair.seat },
+        others: [voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
+        listen: links,
+        network: Network::Sockets,
+        security: security.clone(),
+    })
+}

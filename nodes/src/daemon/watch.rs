@@ -1,0 +1,63 @@
+//! `baton watch`: the third voter of a pair, for a machine that stands elsewhere.
+
+use super::node::{self, Membership};
+use super::stop::Control;
+use super::{DaemonArguments, Ended, Unstarted, listen_to, open, print_findings, reload, run, security, signals};
+use crate::config::{Common, Environment, Member, WatchConfig};
+use crate::driver::{Operator, Surroundings};
+use crate::host::voters::{Me, Voter};
+use baton_net::network::Network;
+use baton_net::tls::Security;
+use baton_protocol::register::Seat;
+use std::process::ExitCode;
+
+/// Runs the daemon until it is told to end.
+pub fn main(arguments: &DaemonArguments) -> ExitCode {
+    let config = match WatchConfig::read(&arguments.config, &Environment::of_process()) {
+        Ok(config) => config,
+        Err(findings) => {
+            print_findings(findings.as_slice());
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.check_config {
+        return ExitCode::from(if print_findings(config.warnings.as_slice()) { 0 } else { 2 });
+    }
+    run("cluster watch", &config.common.clone(), async || serve(config).await)
+}
+
+async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
+    let (control, mut requested) = Control::new();
+    let mut reloads = signals::obey(control)?;
+    let security = security(&config.common)?;
+    let membership = membership(&config, &security);
+    let opened = open("watch", &config.common).await?;
+    let (operator, mut news) = Operator::new(config.common.node.as_str());
+    let surroundings = Surroundings::real()?;
+    let node = node::start_watch(&membership, config.timing, opened, operator, surroundings).await?;
+    tracing::info!(address = %node.links, "listens for links");
+    let ended = loop {
+        tokio::select! {
+            biased;
+            () = listen_to(&mut news) => break Ended::Halted,
+            Some(()) = reloads.recv() => reload(&security),
+            Some(request) = requested.recv() => {
+                break if request.restarts { Ended::ToStartAgain } else { Ended::AsTold };
+            }
+        }
+    };
+    node.running.stop().await;
+    Ok(ended)
+}
+
+fn membership(config: &WatchConfig, security: &Security) -> Membership {
+    let voter = |seat, member: &Member| Voter { seat, node: member.node.clone(), address: member.address.clone() };
+    let Common { cluster, node, links, .. } = config.common.clone();
+    Membership {
+        me: Me { cluster, node, seat: Seat::Watch },
+        others: [voter(Seat::First, &config.nodes.first), voter(Seat::Second, &config.nodes.second)],
+        listen: links,
+        network: Network::Sockets,
+        security: security.clone(),
+    }
+}
