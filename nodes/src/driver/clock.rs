@@ -12,19 +12,33 @@ const LONG: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: tokio::time::Instant,
+    /// What the wall clock showed then, if it is not the one of the machine.
+    began: Option<Timestamp>,
 }
 
 impl Clock {
     /// Begins now.
     #[must_use]
     pub fn start() -> Self {
-        Self { origin: tokio::time::Instant::now() }
+        Self { origin: tokio::time::Instant::now(), began: None }
+    }
+
+    /// Begins now, with a wall clock that shows this now and never jumps: for simulations.
+    #[must_use]
+    pub fn simulated(began: Timestamp) -> Self {
+        Self { began: Some(began), ..Self::start() }
     }
 
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { instant: self.instant(), timestamp: wall_clock() }
+        let instant = self.instant();
+        let millis = i64::try_from(instant.since(Instant::ZERO).as_millis()).unwrap_or(i64::MAX);
+        let timestamp = match self.began {
+            Some(began) => Timestamp::from_millis(began.as_millis().saturating_add(millis)),
+            None => wall_clock(),
+        };
+        Now { instant, timestamp }
     }
 
     /// Reads the monotonic clock.

@@ -3,19 +3,16 @@
 //! On the disk, the writer's thread does the work; its queue is bounded, and what does not fit waits here, bounded by the
 //! limits of the node's own journal. A failure of the disk is final.
 
+use super::disk::{Disk, DiskAccess};
 use super::memory::{Memory, Room};
 use super::{Halt, RECORDS_AT_ONCE};
 use baton_protocol::journal::{Generation, Stored};
 use baton_protocol::record::{Offset, Position, Record};
-use baton_storage::fjall::{FjallAccess, FjallStore, Options};
-use baton_storage::writer::{Change, NotTaken, Report, Writer};
-use baton_storage::{Access, IMAGE_CHUNK, Store as _};
+use baton_storage::IMAGE_CHUNK;
+use baton_storage::fjall::{FjallStore, Options};
+use baton_storage::writer::{Change, NotTaken, Report};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use tokio::sync::mpsc;
-
-/// Reports of the writer that may wait.
-const REPORTS: usize = 64;
 
 /// A journal as it was found.
 pub struct Opened {
@@ -63,8 +60,7 @@ pub(super) struct Content {
 enum Kind {
     Memory(Memory),
     Disk {
-        writer: Writer<FjallAccess>,
-        reports: mpsc::Receiver<Report>,
+        disk: Disk,
         /// What the writer's queue did not take.
         waiting: VecDeque<Change>,
     },
@@ -100,13 +96,23 @@ impl Journal {
     /// When it does not open, or is damaged.
     pub fn open(folder: &Path, name: &str, options: Options) -> Result<Opened, Halt> {
         let (store, found) = FjallStore::open(folder, name, options)?;
-        let Content { image, records } = content(&store.access(), found.end)?;
+        Self::found(Disk::real(store).map_err(Halt::NoThread)?, found)
+    }
+
+    /// Opens the journal on a simulated disk, or begins one there.
+    ///
+    /// # Errors
+    /// When it does not open, or is damaged.
+    #[cfg(feature = "turmoil")]
+    pub fn simulated(disk: &super::SimulatedDisk) -> Result<Opened, Halt> {
+        let (writer, found) = super::disk::SimulatedWriter::open(disk)?;
+        Self::found(Disk::Simulated(writer), found)
+    }
+
+    fn found(disk: Disk, found: baton_storage::Recovered) -> Result<Opened, Halt> {
+        let Content { image, records } = content(&disk.access(), found.end)?;
         let start = image.as_ref().map_or(Position::ORIGIN, |(at, _)| *at);
-        let (reporting, reports) = mpsc::channel(REPORTS);
-        // When nobody listens any more, nobody needs to know.
-        let writer = Writer::start(store, move |report| drop(reporting.blocking_send(report)));
-        let writer = writer.map_err(Halt::NoThread)?;
-        let kind = Kind::Disk { writer, reports, waiting: VecDeque::new() };
+        let kind = Kind::Disk { disk, waiting: VecDeque::new() };
         let recovered =
             baton_protocol::journal::Recovered { released: found.released.offset, image: start, end: found.end };
         let cut =
@@ -180,18 +186,15 @@ impl Journal {
     pub(super) fn read(&self, from: Offset, pass_on: impl FnOnce(Vec<Record>) + Send + 'static) {
         match &self.kind {
             Kind::Memory(memory) => pass_on(memory.read(from, RECORDS_AT_ONCE)),
-            Kind::Disk { writer, .. } => {
-                let access = writer.access().clone();
-                tokio::task::spawn_blocking(move || {
-                    let mut bytes = 0;
-                    let found = access.records(from).into_iter().flatten().map_while(Result::ok).take_while(|record| {
-                        let wanted = bytes < RECORDS_AT_ONCE;
-                        bytes += record.payload.len();
-                        wanted
-                    });
-                    pass_on(found.collect());
+            Kind::Disk { disk, .. } => disk.aside(move |access| {
+                let mut bytes = 0;
+                let found = access.records(from).into_iter().flatten().map_while(Result::ok).take_while(|record| {
+                    let wanted = bytes < RECORDS_AT_ONCE;
+                    bytes += record.payload.len();
+                    wanted
                 });
-            }
+                pass_on(found.collect());
+            }),
         }
     }
 
@@ -211,10 +214,7 @@ impl Journal {
         match &self.kind {
             // Of a journal in memory nothing is ever cut.
             Kind::Memory(_) => {}
-            Kind::Disk { writer, .. } => {
-                let access = writer.access().clone();
-                tokio::task::spawn_blocking(move || pass_on(content(&access, to)));
-            }
+            Kind::Disk { disk, .. } => disk.aside(move |access| pass_on(content(&access, to))),
         }
     }
 
@@ -228,15 +228,15 @@ impl Journal {
     }
 
     /// Writes an image of the state at `at`, which is durable. [`Progress::Imaged`] or [`Progress::NotImaged`] follows.
-    pub(super) fn write_image(&self, at: Position, image: Vec<u8>) -> Result<(), Halt> {
-        let Kind::Disk { writer, .. } = &self.kind else { return Ok(()) };
+    pub(super) fn write_image(&mut self, at: Position, image: Vec<u8>) -> Result<(), Halt> {
+        let Kind::Disk { disk, .. } = &mut self.kind else { return Ok(()) };
         let mut written = 0;
         let chunks = std::iter::from_fn(move || {
             let chunk = image[written..image.len().min(written + IMAGE_CHUNK)].to_vec();
             written += chunk.len();
             (!chunk.is_empty()).then_some(chunk)
         });
-        writer.write_image(at, chunks).map_err(Halt::NoThread)
+        disk.write_image(at, chunks).map_err(Halt::NoThread)
     }
 
     /// What has become durable since this was asked, if it is known without waiting.
@@ -246,8 +246,8 @@ impl Journal {
 
     /// Waits for something to happen. Dropping the future loses nothing.
     pub(super) async fn progress(&mut self) -> Result<Progress, Halt> {
-        let Kind::Disk { reports, .. } = &mut self.kind else { return std::future::pending().await };
-        match reports.recv().await {
+        let Kind::Disk { disk, .. } = &mut self.kind else { return std::future::pending().await };
+        match disk.report().await {
             Some(Report::Synced { synced, changes }) => {
                 while let Some((_, number)) = self.puts.pop_front_if(|(change, _)| *change <= changes) {
                     self.stored.puts = number;
@@ -266,18 +266,10 @@ impl Journal {
         }
     }
 
-    /// Lets the writer finish what it was told. Blocks.
-    pub(super) fn close(self) {
-        if let Kind::Disk { writer, reports, waiting } = self.kind {
-            // A writer that cannot report would never end.
-            drop(reports);
-            for change in waiting {
-                if writer.submit(change).is_err() {
-                    break;
-                }
-            }
-            writer.close();
-        }
+    /// Lets the writer finish what it was told.
+    pub(super) async fn close(self) -> Result<(), Halt> {
+        let Kind::Disk { disk, waiting } = self.kind else { return Ok(()) };
+        disk.close(waiting).await.map_err(|error| Halt::Panicked(error.to_string()))
     }
 
     fn submit(&mut self, change: Change) -> Result<(), Halt> {
@@ -289,9 +281,9 @@ impl Journal {
     }
 
     fn submit_waiting(&mut self) -> Result<(), Halt> {
-        let Kind::Disk { writer, waiting, .. } = &mut self.kind else { return Ok(()) };
+        let Kind::Disk { disk, waiting } = &mut self.kind else { return Ok(()) };
         while let Some(change) = waiting.pop_front() {
-            match writer.try_submit(change) {
+            match disk.try_submit(change) {
                 Ok(()) => {}
                 Err(NotTaken::Full(change)) => {
                     waiting.push_front(change);
@@ -306,7 +298,7 @@ impl Journal {
 }
 
 /// What a journal up to `to` makes up, all of which is durable. Images beyond are gone.
-fn content(access: &impl Access, to: Position) -> Result<Content, baton_storage::Error> {
+fn content(access: &DiskAccess, to: Position) -> Result<Content, baton_storage::Error> {
     let image = match access.image() {
         Some(image) => {
             let mut bytes = Vec::with_capacity(usize::try_from(image.bytes).unwrap_or(0));

@@ -11,11 +11,14 @@
 //! that halts the node too.
 
 mod clock;
+mod disk;
 mod journal;
 mod memory;
 mod operator;
 
 pub use clock::{Alarm, Clock, wall_clock};
+#[cfg(feature = "turmoil")]
+pub use disk::SimulatedDisk;
 pub use journal::{Journal, Opened};
 pub use memory::Room;
 pub use operator::{Halted, News, Operator, Saying, Warning};
@@ -328,8 +331,7 @@ impl<H: Host> Driver<H> {
         let result = self.inputs().await;
         let journal = self.journal;
         drop(self.node);
-        let closing = tokio::task::spawn_blocking(move || journal.close()).await;
-        result.and_then(|()| closing.map_err(|error| Halt::Panicked(error.to_string())))
+        result.and(journal.close().await)
     }
 
     /// Takes inputs until the node is stopped or halts.
