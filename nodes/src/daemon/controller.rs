@@ -2,11 +2,12 @@
 
 use super::node::{self, Membership};
 use super::stop::{Control, Manner, agree};
-use super::{DaemonArguments, Ended, Unstarted, listen_to, open, print_findings, reload, run, security, signals};
-use crate::config::{Common, ControllerConfig, Environment};
+use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals};
+use crate::config::{Common, ControllerConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::locality::locality;
 use crate::host::voters::{Me, Voter};
+use crate::notify::ServiceManager;
 use baton_machine::controller::ControllerConfig as MachineConfig;
 use baton_machine::timing::Timing;
 use baton_net::network::Network;
@@ -17,17 +18,7 @@ use std::process::ExitCode;
 
 /// Runs the daemon until it is told to end.
 pub fn main(arguments: &DaemonArguments) -> ExitCode {
-    let config = match ControllerConfig::read(&arguments.config, &Environment::of_process()) {
-        Ok(config) => config,
-        Err(findings) => {
-            print_findings(findings.as_slice());
-            return ExitCode::from(2);
-        }
-    };
-    if arguments.check_config {
-        return ExitCode::from(if print_findings(config.warnings.as_slice()) { 0 } else { 2 });
-    }
-    run("controller", &config.common.clone(), async || serve(config).await)
+    super::main("controller", arguments, ControllerConfig::read, |config| &config.common, serve)
 }
 
 async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
@@ -43,9 +34,18 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
     if let Some(address) = node.links {
         tracing::info!(%address, "listens for links");
     }
+    let manager = ServiceManager::of_process();
+    manager.ready();
+    let mut pulse = pulse(&manager);
     let ended = loop {
         tokio::select! {
             biased;
+            _ = pulse.tick() => {
+                // Told by who does the work.
+                if node.client.peek(|_| ()).await.is_ok() {
+                    manager.alive();
+                }
+            }
             () = listen_to(&mut news) => break Ended::Halted,
             Some(()) = reloads.recv() => reload(&security),
             Some(request) = requested.recv() => {
@@ -58,6 +58,7 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
             }
         }
     };
+    manager.stopping();
     node.running.stop().await;
     Ok(ended)
 }

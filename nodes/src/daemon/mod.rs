@@ -21,15 +21,18 @@ mod watch;
 pub use controller::main as controller_main;
 pub use watch::main as watch_main;
 
-use crate::config::{Common, Finding, Severity};
+use crate::config::{self, Checked, Common, Environment, Findings};
 use crate::driver::{Halt, Journal, News, Opened, Saying};
+use crate::logging;
+use crate::notify::ServiceManager;
 use baton_net::tls::{MaterialError, Security, WallClock};
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// How long what still runs when the daemon ends may take.
 const LEFT_OVER: Duration = Duration::from_secs(2);
@@ -73,14 +76,38 @@ enum Ended {
     Halted,
 }
 
-/// Runs a daemon to its end.
-fn run(name: &str, common: &Common, daemon: impl AsyncFnOnce() -> Result<Ended, Unstarted>) -> ExitCode {
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"), cluster = %common.cluster, node = %common.node, data = %common.data.display(),
-        "{name} starts"
-    );
+/// Reads a configuration and runs a daemon with it to its end.
+fn main<C: Checked>(
+    name: &str,
+    arguments: &DaemonArguments,
+    read: impl FnOnce(&Path, &Environment) -> Result<C, Findings>,
+    common: impl FnOnce(&C) -> &Common,
+    daemon: impl AsyncFnOnce(C) -> Result<Ended, Unstarted>,
+) -> ExitCode {
+    let read = read(&arguments.config, &Environment::of_process());
+    if arguments.check_config {
+        return config::main(read);
+    }
+    let config = match read {
+        Ok(config) => config,
+        Err(findings) => {
+            // Who closed the stream does not want it.
+            let _ = writeln!(io::stderr(), "{findings}");
+            return ExitCode::from(2);
+        }
+    };
+    let common = common(&config);
+    let _logging = match logging::start(common.log) {
+        Ok(logging) => logging,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let (cluster, node, data) = (&common.cluster, &common.node, common.data.display());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %cluster, %node, %data, "{name} starts");
     let ended = runtime().map_err(Unstarted::from).and_then(|runtime| {
-        let ended = runtime.block_on(daemon());
+        let ended = runtime.block_on(daemon(config));
         runtime.shutdown_timeout(LEFT_OVER);
         ended
     });
@@ -140,6 +167,15 @@ fn reload(security: &Security) {
     }
 }
 
+/// When the service manager wants to hear that the daemon is alive.
+fn pulse(manager: &ServiceManager) -> Interval {
+    // Nobody wants to hear it: then never, nearly.
+    let period = manager.pulse().unwrap_or(Duration::from_secs(86_400));
+    let mut pulse = tokio::time::interval(period);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pulse
+}
+
 /// Logs warnings of the node until it halts, and why it does.
 async fn listen_to(news: &mut News) {
     loop {
@@ -152,14 +188,4 @@ async fn listen_to(news: &mut News) {
             }
         }
     }
-}
-
-/// Prints what was found in a configuration. Whether it can be used.
-fn print_findings(findings: &[Finding]) -> bool {
-    let mut stderr = io::stderr().lock();
-    for finding in findings {
-        // Who closed the stream does not want it.
-        let _ = writeln!(stderr, "{finding}");
-    }
-    !findings.iter().any(|finding| finding.severity == Severity::Error)
 }

@@ -2,10 +2,11 @@
 
 use super::node::{self, Membership};
 use super::stop::Control;
-use super::{DaemonArguments, Ended, Unstarted, listen_to, open, print_findings, reload, run, security, signals};
-use crate::config::{Common, Environment, Member, WatchConfig};
+use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals};
+use crate::config::{Common, Member, WatchConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::voters::{Me, Voter};
+use crate::notify::ServiceManager;
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_protocol::register::Seat;
@@ -13,17 +14,7 @@ use std::process::ExitCode;
 
 /// Runs the daemon until it is told to end.
 pub fn main(arguments: &DaemonArguments) -> ExitCode {
-    let config = match WatchConfig::read(&arguments.config, &Environment::of_process()) {
-        Ok(config) => config,
-        Err(findings) => {
-            print_findings(findings.as_slice());
-            return ExitCode::from(2);
-        }
-    };
-    if arguments.check_config {
-        return ExitCode::from(if print_findings(config.warnings.as_slice()) { 0 } else { 2 });
-    }
-    run("cluster watch", &config.common.clone(), async || serve(config).await)
+    super::main("cluster watch", arguments, WatchConfig::read, |config| &config.common, serve)
 }
 
 async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
@@ -36,9 +27,13 @@ async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
     let surroundings = Surroundings::real()?;
     let node = node::start_watch(&membership, config.timing, opened, operator, surroundings).await?;
     tracing::info!(address = %node.links, "listens for links");
+    let manager = ServiceManager::of_process();
+    manager.ready();
+    let mut pulse = pulse(&manager);
     let ended = loop {
         tokio::select! {
             biased;
+            _ = pulse.tick() => manager.alive(),
             () = listen_to(&mut news) => break Ended::Halted,
             Some(()) = reloads.recv() => reload(&security),
             Some(request) = requested.recv() => {
@@ -46,6 +41,7 @@ async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
             }
         }
     };
+    manager.stopping();
     node.running.stop().await;
     Ok(ended)
 }
