@@ -89,10 +89,7 @@ impl Watch {
                 }
             }
             PairInput::Received(envelope) => self.received(now, envelope, out),
-            PairInput::Read { .. }
-            | PairInput::ImageRead { .. }
-            | PairInput::RolledBack
-            | PairInput::Ordered(_) => {}
+            PairInput::Read { .. } | PairInput::ImageRead { .. } | PairInput::RolledBack | PairInput::Ordered(_) => {}
         }
     }
 

@@ -21,6 +21,7 @@ pub use query::encode;
 pub use status::Status;
 
 use crate::config::User;
+use crate::daemon::stop::Control;
 use crate::driver::wall_clock;
 use crate::host::controller::{Client, Unanswered};
 use access::Access;
@@ -81,8 +82,13 @@ pub struct ApiConfig {
     /// if not known, or the node is alone.
     pub urls: [Option<String>; 2],
     /// The text of `/metrics`.
-    pub metrics: fn(&Status) -> String,
+    pub metrics: MetricsText,
+    /// Ends the daemon.
+    pub control: Control,
 }
+
+/// Makes the text of `/metrics`.
+pub type MetricsText = Arc<dyn Fn(&Status) -> String + Send + Sync>;
 
 /// An API that answers.
 pub struct Serving {
@@ -107,7 +113,7 @@ pub enum ServeError {
 /// # Errors
 /// When it cannot listen.
 pub async fn serve(config: ApiConfig, client: Client) -> Result<Serving, ServeError> {
-    let ApiConfig { network, listen, security, users, urls, metrics } = config;
+    let ApiConfig { network, listen, security, users, urls, metrics, control } = config;
     // What the server refuses is no JSON, so bodies are measured here.
     let limits = Limits {
         body: usize::MAX,
@@ -126,6 +132,7 @@ pub async fn serve(config: ApiConfig, client: Client) -> Result<Serving, ServeEr
         client,
         urls,
         metrics,
+        control,
         started_at: wall_clock().as_millis(),
         requests: Semaphore::new(REQUESTS),
         long_bodies: Semaphore::new(LONG_BODIES),
@@ -167,7 +174,8 @@ struct Api {
     access: Access,
     client: Client,
     urls: [Option<String>; 2],
-    metrics: fn(&Status) -> String,
+    metrics: MetricsText,
+    control: Control,
     /// In milliseconds since 1970.
     started_at: i64,
     requests: Semaphore,

@@ -4,6 +4,7 @@ use super::answer::{Answer, Refusal, json, text_of};
 use super::query::{Query, decode};
 use super::{Api, command, events, listing};
 use crate::config::Permission;
+use crate::daemon::stop::{Manner, StopRequest};
 use baton_net::http::RequestBody;
 use baton_net::http::server::Caller;
 use baton_protocol::pair::Order;
@@ -15,8 +16,6 @@ use std::sync::Arc;
 /// What can be asked for.
 #[derive(Debug, PartialEq, Eq)]
 enum Endpoint<'r> {
-    Health,
-    Readiness,
     Metrics,
     Overview,
     Command,
@@ -31,13 +30,12 @@ enum Endpoint<'r> {
     Agent(Cow<'r, str>),
     Cluster,
     ClusterCommand(Order),
+    Terminate,
 }
 
 impl<'r> Endpoint<'r> {
     fn of(path: &'r str) -> Result<Option<Self>, Refusal> {
         Ok(Some(match path {
-            "/healthz" => Self::Health,
-            "/readyz" => Self::Readiness,
             "/metrics" => Self::Metrics,
             "/controller/api" => Self::Overview,
             path => {
@@ -55,6 +53,7 @@ impl<'r> Endpoint<'r> {
                     ("workflow", None) => Self::Workflows,
                     ("agent", None) => Self::Agents,
                     ("agent", Some(path)) => Self::Agent(decode(path)?),
+                    ("terminate", None) => Self::Terminate,
                     ("cluster", None) => Self::Cluster,
                     ("cluster", Some(order)) => Self::ClusterCommand(match order {
                         "switch-over" => Order::SwitchOver,
@@ -75,7 +74,9 @@ impl<'r> Endpoint<'r> {
     fn methods(&self) -> (&'static [Method], &'static str) {
         match self {
             Self::Orders | Self::Items => (&[Method::GET, Method::HEAD, Method::POST], "GET, HEAD, POST"),
-            Self::Command | Self::OrderDeletion | Self::ClusterCommand(_) => (&[Method::POST], "POST"),
+            Self::Command | Self::OrderDeletion | Self::ClusterCommand(_) | Self::Terminate => {
+                (&[Method::POST], "POST")
+            }
             _ => (&[Method::GET, Method::HEAD], "GET, HEAD"),
         }
     }
@@ -83,6 +84,7 @@ impl<'r> Endpoint<'r> {
     /// Its parameters.
     fn parameters(&self, method: &Method) -> &'static [&'static str] {
         match self {
+            Self::Terminate => &["manner", "restart"],
             _ if method == Method::POST => &[],
             Self::Events => &["after", "limit", "timeout", "heartbeat", "return"],
             Self::Orders => &["after", "limit", "state", "workflowPath"],
@@ -98,8 +100,12 @@ impl Api {
     pub(super) async fn route(self: &Arc<Self>, request: Request<RequestBody>) -> Result<Answer, Refusal> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
-        if path == "/healthz" && (head.method == Method::GET || head.method == Method::HEAD) {
-            return Ok(text_of(StatusCode::OK, "text/plain", "ok\n".to_owned()));
+        if head.method == Method::GET || head.method == Method::HEAD {
+            match path {
+                "/healthz" => return Ok(text_of(StatusCode::OK, "text/plain", "ok\n".to_owned())),
+                "/readyz" => return self.readiness().await,
+                _ => {}
+            }
         }
         let caller = head.extensions.get::<Caller>();
         let user = self.access.user(&head.headers, caller)?;
@@ -127,8 +133,6 @@ impl Api {
         let _place = self.requests.acquire().await;
         let query = Query::read(head.uri.query(), endpoint.parameters(&head.method))?;
         match endpoint {
-            Endpoint::Health => Ok(text_of(StatusCode::OK, "text/plain", "ok\n".to_owned())),
-            Endpoint::Readiness => self.readiness().await,
             Endpoint::Metrics => self.metrics().await,
             Endpoint::Overview => listing::overview(self).await,
             Endpoint::Command => command::command(self, &head.headers, body).await,
@@ -144,16 +148,27 @@ impl Api {
             Endpoint::Agents => listing::agents(self, query).await,
             Endpoint::Agent(path) => listing::agent(self, &path).await,
             Endpoint::Cluster => self.cluster().await,
+            Endpoint::Terminate => self.terminate(&query),
             Endpoint::ClusterCommand(order) => command::cluster_command(self, order, &head.headers, body).await,
         }
     }
 
-    /// Whether commands are taken here now.
+    /// Whether commands are taken here now. For load balancers, which have no credential, so nothing else is told.
     async fn readiness(&self) -> Result<Answer, Refusal> {
-        let status = self.status().await?;
-        let is_ready = status.is_ready;
-        let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        Ok(json(code, &status.cluster(&self.urls)))
+        let (code, text) = if self.status().await?.is_ready {
+            (StatusCode::OK, "ready\n")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        };
+        Ok(text_of(code, "text/plain", text.to_owned()))
+    }
+
+    /// Ends the daemon. What that means for the pair says [`Manner`].
+    fn terminate(&self, query: &Query<'_>) -> Result<Answer, Refusal> {
+        let manner = query.value::<Manner>("manner", "stop, switch-over or abort")?.unwrap_or(Manner::Stop);
+        let restarts = query.value("restart", "true or false")?.unwrap_or(false);
+        self.control.stop(StopRequest { manner, restarts });
+        Ok(text_of(StatusCode::ACCEPTED, "application/json", "{\"TYPE\":\"Accepted\"}\n".to_owned()))
     }
 
     async fn cluster(&self) -> Result<Answer, Refusal> {

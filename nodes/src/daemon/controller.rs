@@ -3,10 +3,12 @@
 use super::node::{self, Membership};
 use super::stop::{Control, Manner, agree};
 use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals};
+use crate::api::{self, ApiConfig};
 use crate::config::{Common, ControllerConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::locality::locality;
 use crate::host::voters::{Me, Voter};
+use crate::metrics::{DiskUse, Metrics};
 use crate::notify::ServiceManager;
 use baton_machine::controller::ControllerConfig as MachineConfig;
 use baton_machine::timing::Timing;
@@ -15,6 +17,7 @@ use baton_net::tls::Security;
 use baton_protocol::register::Seat;
 use baton_workflow::id::ControllerId;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Runs the daemon until it is told to end.
 pub fn main(arguments: &DaemonArguments) -> ExitCode {
@@ -23,7 +26,7 @@ pub fn main(arguments: &DaemonArguments) -> ExitCode {
 
 async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
     let (control, mut requested) = Control::new();
-    let mut reloads = signals::obey(control)?;
+    let mut reloads = signals::obey(control.clone())?;
     let security = security(&config.common)?;
     let membership = membership(&config, &security);
     let opened = open("controller", &config.common).await?;
@@ -34,9 +37,12 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
     if let Some(address) = node.links {
         tracing::info!(%address, "listens for links");
     }
+    let api = api::serve(api_config(&config, &security, control)?, node.client.clone()).await?;
+    tracing::info!(address = %api.address(), "answers HTTP");
     let manager = ServiceManager::of_process();
     manager.ready();
     let mut pulse = pulse(&manager);
+    let mut is_abort = false;
     let ended = loop {
         tokio::select! {
             biased;
@@ -51,6 +57,7 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
             Some(request) = requested.recv() => {
                 if request.manner == Manner::Abort {
                     tracing::warn!("aborts at once");
+                    is_abort = true;
                 } else if !agree(&node.client, request.manner).await {
                     continue;
                 }
@@ -59,8 +66,25 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
         }
     };
     manager.stopping();
+    if !is_abort {
+        api.stop().await;
+    }
     node.running.stop().await;
     Ok(ended)
+}
+
+fn api_config(config: &ControllerConfig, security: &Security, control: Control) -> Result<ApiConfig, Unstarted> {
+    let disk = DiskUse::start(config.common.data.clone())?;
+    let measured = config.clone();
+    Ok(ApiConfig {
+        network: Network::Sockets,
+        listen: config.api.listen.clone(),
+        security: security.clone(),
+        users: config.api.users.clone(),
+        urls: config.urls(),
+        metrics: Arc::new(move |status| Metrics::of_controller(&measured, status, disk.measured()).render()),
+        control,
+    })
 }
 
 fn machine_config(common: &Common) -> MachineConfig {

@@ -17,6 +17,7 @@ pub mod node;
 mod signals;
 pub mod stop;
 mod watch;
+mod watch_http;
 
 pub use controller::main as controller_main;
 pub use watch::main as watch_main;
@@ -63,6 +64,12 @@ enum Unstarted {
     /// The node does not start.
     #[error(transparent)]
     Start(#[from] node::StartError),
+    /// HTTP cannot be answered.
+    #[error("HTTP: {0}")]
+    Http(#[from] baton_net::accept::BindError),
+    /// The API cannot be answered.
+    #[error(transparent)]
+    Api(#[from] crate::api::ServeError),
 }
 
 /// How a daemon has ended.

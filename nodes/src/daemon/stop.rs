@@ -3,6 +3,7 @@
 use crate::host::controller::Client;
 use baton_protocol::pair::{Order, Part};
 use baton_protocol::register::Mode;
+use std::str::FromStr;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -19,6 +20,19 @@ pub enum Manner {
     SwitchOver,
     /// At once, as in a crash. The standby takes over.
     Abort,
+}
+
+impl FromStr for Manner {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "stop" => Ok(Self::Stop),
+            "switch-over" => Ok(Self::SwitchOver),
+            "abort" => Ok(Self::Abort),
+            _ => Err(format!("{text:?} is not one of stop, switch-over and abort")),
+        }
+    }
 }
 
 /// What a daemon is told.

@@ -2,15 +2,17 @@
 
 use super::node::{self, Membership};
 use super::stop::Control;
-use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals};
+use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals, watch_http};
 use crate::config::{Common, Member, WatchConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::voters::{Me, Voter};
+use crate::metrics::{DiskUse, Metrics};
 use crate::notify::ServiceManager;
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_protocol::register::Seat;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Runs the daemon until it is told to end.
 pub fn main(arguments: &DaemonArguments) -> ExitCode {
@@ -27,6 +29,17 @@ async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
     let surroundings = Surroundings::real()?;
     let node = node::start_watch(&membership, config.timing, opened, operator, surroundings).await?;
     tracing::info!(address = %node.links, "listens for links");
+    if let Some(address) = &config.http {
+        let (measured, status) = (config.clone(), node.status.clone());
+        let disk = DiskUse::start(config.common.data.clone())?;
+        let started_at = crate::driver::wall_clock().as_millis();
+        let metrics = move || {
+            let status = *status.borrow();
+            Metrics::of_watch(&measured, &status, started_at, disk.measured()).render()
+        };
+        watch_http::serve(address, &security, Arc::new(metrics)).await?;
+        tracing::info!(%address, "answers HTTP");
+    }
     let manager = ServiceManager::of_process();
     manager.ready();
     let mut pulse = pulse(&manager);

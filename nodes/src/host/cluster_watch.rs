@@ -59,10 +59,7 @@ impl Host for WatchHost {
         match hint {
             PairHint::Send(to, envelope) => self.voters.send(to, &envelope),
             // It has no records.
-            PairHint::Read { .. }
-            | PairHint::ReadImage { .. }
-            | PairHint::KeepPiece { .. }
-            | PairHint::DropPieces => {}
+            PairHint::Read { .. } | PairHint::ReadImage { .. } | PairHint::KeepPiece { .. } | PairHint::DropPieces => {}
         }
     }
 

@@ -83,7 +83,8 @@ impl Audit {
     /// Whether this is a position between committed records.
     fn is_committed(&self, position: Position) -> bool {
         let last = position.offset.0.checked_sub(1);
-        last.map_or(Some(Position::ORIGIN), |last| self.at(Offset(last)).map(|record| record.id.after())) == Some(position)
+        last.map_or(Some(Position::ORIGIN), |last| self.at(Offset(last)).map(|record| record.id.after()))
+            == Some(position)
     }
 
     /// S1, S5, S11: what is decided in an epoch is decided once.
@@ -155,7 +156,8 @@ impl Audit {
             {
                 let begin = host.disk().begin();
                 let committed = self.committed.iter().skip(length(begin.offset));
-                let same = host.disk().records().iter().zip(committed).take_while(|(mine, known)| mine == known).count();
+                let same =
+                    host.disk().records().iter().zip(committed).take_while(|(mine, known)| mine == known).count();
                 let same = if self.is_committed(begin) { length(begin.offset) + same } else { 0 };
                 if same < self.committed.len() {
                     return Err(format!(
@@ -192,9 +194,12 @@ impl Audit {
             if !self.is_committed(*at) {
                 return Err(format!("S8: {} installs an image at {at:?}, which is not committed", host.seat()));
             }
-            if let Some(lost) = host.disk().records_from(at.offset.max(host.disk().begin().offset)).iter().find(|record| {
-                self.at(record.id.offset) == Some(record)
-            }) {
+            if let Some(lost) = host
+                .disk()
+                .records_from(at.offset.max(host.disk().begin().offset))
+                .iter()
+                .find(|record| self.at(record.id.offset) == Some(record))
+            {
                 let (seat, at, lost) = (host.seat(), at.offset, lost.id.offset);
                 return Err(format!("S6: {seat} installs an image at {at}, and has the committed record {lost}"));
             }
@@ -217,7 +222,8 @@ impl Audit {
             return Ok(());
         }
         let list = list_of(image);
-        let is_same = list.len() == length(at.offset) && self.numbers().zip(&list).all(|(known, number)| known == *number);
+        let is_same =
+            list.len() == length(at.offset) && self.numbers().zip(&list).all(|(known, number)| known == *number);
         if !is_same || !self.is_committed(*at) {
             return Err(format!("S8: the image of {seat} at {} is not what was committed", at.offset));
         }

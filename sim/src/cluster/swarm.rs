@@ -507,7 +507,8 @@ impl World {
             {
                 *self.seen.entry(Sometimes::Replaced).or_default() += 1;
             }
-            if matches!(news, News::EpochBegan(_)) && mode == Some(Mode::Coupled) && self.installed.remove(&seat.peer()) {
+            if matches!(news, News::EpochBegan(_)) && mode == Some(Mode::Coupled) && self.installed.remove(&seat.peer())
+            {
                 *self.seen.entry(Sometimes::CaughtUpFromImage).or_default() += 1;
             }
             let seen = match news {

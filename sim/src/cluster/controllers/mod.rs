@@ -220,7 +220,8 @@ impl World {
             Limits::DEFAULT
         };
         let skews = [0, i64::try_from(plan.below(20_000)).unwrap_or(0) - 10_000];
-        let config = |seat| PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 14, piece: 1 << 10, couple_lag: 4, bugs };
+        let config =
+            |seat| PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 14, piece: 1 << 10, couple_lag: 4, bugs };
         let clients =
             (0..plan.between(1, 3)).map(|_| Client { number: 0, at: Seat::First, attempt: 0, is_busy: false });
         Self {
