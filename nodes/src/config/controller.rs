@@ -31,7 +31,8 @@ pub struct ControllerConfig {
 pub struct Api {
     /// Where it answers.
     pub listen: Address,
-    /// How others reach it, without a slash at the end, as a standby tells it of the active. None: as `listen` says.
+    /// How others reach it, without a slash at the end: the standby sends callers there when this node is active. None if nobody needs to
+    /// know.
     pub url: Option<String>,
     /// Who may use it.
     pub users: Vec<User>,
@@ -64,6 +65,8 @@ pub struct Pair {
     pub seat: Seat,
     /// The other one.
     pub peer: Member,
+    /// How its API is reached, as [`Api::url`] says there.
+    pub peer_url: Option<String>,
     /// The cluster watch.
     pub watch: Member,
 }
@@ -76,6 +79,17 @@ impl ControllerConfig {
     pub fn read(file: &Path, environment: &Environment) -> Result<Self, Findings> {
         let read = read_file(file, environment, Self::of)?;
         Ok(Self { settings: read.settings, warnings: read.warnings, ..read.value })
+    }
+
+    /// How the APIs of the first and the second node of the pair are reached, where that is known; both unknown if there is no pair.
+    #[must_use]
+    pub fn urls(&self) -> [Option<String>; 2] {
+        let own = self.api.url.clone();
+        match &self.pair {
+            None => [None, None],
+            Some(Pair { seat: Seat::First, peer_url, .. }) => [own, peer_url.clone()],
+            Some(Pair { peer_url, .. }) => [peer_url.clone(), own],
+        }
     }
 
     pub(super) fn of(section: &Section<'_>) -> Option<Self> {
@@ -185,9 +199,13 @@ fn user(section: &Section<'_>) -> Option<User> {
 
 fn pair(section: &Section<'_>, is_secured: bool) -> Option<Pair> {
     let seat = section.required("seat", |text| one_of(text, &[("first", Seat::First), ("second", Seat::Second)]));
-    let peer = section.section("peer", |section| Member::read(section, is_secured));
+    let peer = section.section("peer", |section| {
+        let (member, url) = (Member::read(section, is_secured), section.optional("url", url));
+        Some((member?, url?))
+    });
     let watch = section.section("watch", |section| Member::read(section, is_secured));
-    Some(Pair { seat: seat?, peer: peer?, watch: watch? })
+    let (peer, peer_url) = peer?;
+    Some(Pair { seat: seat?, peer, peer_url, watch: watch? })
 }
 
 /// `http://HOST:PORT` or `https://HOST:PORT`; the port may be missing.

@@ -234,7 +234,11 @@ impl Cluster {
             self.id,
         );
         let member = |name: &str, member: &Daemon| {
-            format!("{name} = {{ node = \"{}\", address = \"{}\" }}\n", member.node, member.address(member.links))
+            let url = match member.kind {
+                Kind::Controller(_) if name == "peer" => format!(", url = \"{}\"", member.url()),
+                _ => String::new(),
+            };
+            format!("{name} = {{ node = \"{}\", address = \"{}\"{url} }}\n", member.node, member.address(member.links))
         };
         // A text takes all that is written.
         _ = match (daemon.kind, self.daemons.as_slice()) {
@@ -352,6 +356,8 @@ mod tests {
             assert!(user.secret.is_of(token.trim_end()));
             assert_eq!(user.permissions, [Permission::Read, Permission::Operate]);
         }
+        assert_eq!(first.urls(), second.urls());
+        assert_eq!(first.urls()[1], Some(format!("https://{}", second.api.listen)));
         let (pair_1, pair_2) = (first.pair.unwrap(), second.pair.unwrap());
         assert_eq!((pair_1.seat.peer(), &pair_1.watch), (pair_2.seat, &pair_2.watch));
         assert_eq!(pair_1.peer.address, second.common.links);

@@ -4,6 +4,12 @@
 //! less than a registry of counters would need, so there is no library for it. All times are in seconds, all sizes in bytes, as
 //! usual there. Counters begin with the process.
 
+mod system;
+
+pub use system::{DiskUse, Measured, ProcessUse};
+
+use crate::api::Status;
+use crate::config::{Common, ControllerConfig, Member, WatchConfig};
 use crate::host::cluster_watch::WatchStatus;
 use crate::host::commits::{BOUNDS, CommitTimes};
 use crate::host::standing::PairStanding;
@@ -11,14 +17,10 @@ use baton_protocol::journal::Watermarks;
 use baton_protocol::pair::Part;
 use baton_protocol::register::{EpochRecord, Mode};
 use std::fmt::{Display, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
 /// The content type of what is rendered.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Folders deeper than this are not measured.
-const DEPTH: usize = 8;
 
 /// How a daemon is. What a daemon does not have is none or empty, and is not told.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub pair: Option<PairMetrics>,
     /// Other nodes by their names, and whether there is a link to each.
     pub links: Vec<(String, bool)>,
+    /// The disk of its data folder.
+    pub disk: Measured,
     /// Its journal.
     pub journal: Option<JournalMetrics>,
     /// What a controller has.
@@ -65,10 +69,6 @@ pub struct JournalMetrics {
     pub lag: Option<Duration>,
     /// How many answers and messages wait for commits.
     pub held: usize,
-    /// How much it takes on the disk, see [`folder_bytes`].
-    pub bytes: u64,
-    /// How much more the disk takes, see [`free_bytes`]; none if that cannot be found out.
-    pub free: Option<u64>,
 }
 
 /// What a controller has.
@@ -90,66 +90,64 @@ pub struct ControllerMetrics {
     pub coupled_agents: usize,
 }
 
-/// What a process uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProcessUse {
-    /// Memory that is in the machine's memory, in bytes.
-    pub resident: u64,
-    /// Open files and sockets.
-    pub descriptors: u64,
-    /// Threads.
-    pub threads: u64,
-}
-
-impl ProcessUse {
-    /// Of this process, as the system says. What it does not say is 0.
-    #[must_use]
-    pub fn of_process() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let number = |name: &str| {
-            let value = status.lines().find_map(|line| line.strip_prefix(name))?;
-            value.split_whitespace().next()?.parse::<u64>().ok()
-        };
-        let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
-        Self {
-            resident: number("VmRSS:").unwrap_or(0) * 1024,
-            // One is that of the folder itself.
-            descriptors: descriptors.saturating_sub(1),
-            threads: number("Threads:").unwrap_or(0),
-        }
-    }
-}
-
-/// How much the files in a folder take, in bytes. Files that go away meanwhile count nothing. Reads the disk.
-#[must_use]
-pub fn folder_bytes(folder: &Path) -> u64 {
-    let mut folders = vec![(folder.to_owned(), 0)];
-    let mut bytes = 0;
-    while let Some((folder, depth)) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() && depth < DEPTH => folders.push((entry.path(), depth + 1)),
-                Ok(metadata) if metadata.is_file() => bytes += metadata.len(),
-                _ => {}
-            }
-        }
-    }
-    bytes
-}
-
-/// How much more the disk of a folder takes, in bytes. Reads the disk.
-#[must_use]
-pub fn free_bytes(folder: &Path) -> Option<u64> {
-    let found = rustix::fs::statvfs(folder).ok()?;
-    Some(found.f_bavail.saturating_mul(found.f_frsize))
-}
-
 impl Metrics {
+    /// Of a controller.
+    #[must_use]
+    pub fn of_controller(config: &ControllerConfig, status: &Status, disk: Measured) -> Self {
+        let Status { standing, .. } = status;
+        let links = config.pair.iter().zip(standing.pair).flat_map(|(pair, standing)| {
+            let link = |member: &Member, is_linked| (member.node.to_string(), is_linked);
+            [link(&pair.peer, standing.peer_is_linked), link(&pair.watch, standing.watch_is_linked)]
+        });
+        Self {
+            pair: standing.pair.as_ref().map(PairMetrics::of_node),
+            links: links.collect(),
+            journal: Some(JournalMetrics { marks: standing.marks, lag: status.lag_time, held: standing.held }),
+            controller: Some(ControllerMetrics {
+                is_ready: status.is_ready,
+                commits: status.commits,
+                orders: status.orders,
+                orders_by_state: Vec::new(),
+                items: status.items,
+                agents: status.agents,
+                coupled_agents: status.coupled_agents,
+            }),
+            ..Self::of("controller", &config.common, status.started_at, disk)
+        }
+    }
+
+    /// Of a watch, which was started at this time (in milliseconds since 1970).
+    #[must_use]
+    pub fn of_watch(config: &WatchConfig, status: &WatchStatus, started_at: i64, disk: Measured) -> Self {
+        let nodes = [&config.nodes.first, &config.nodes.second];
+        let links = nodes.into_iter().zip(status.is_linked);
+        Self {
+            pair: Some(PairMetrics::of_watch(status)),
+            links: links.map(|(member, is_linked)| (member.node.to_string(), is_linked)).collect(),
+            ..Self::of("watch", &config.common, started_at, disk)
+        }
+    }
+
+    fn of(kind: &'static str, common: &Common, started_at: i64, disk: Measured) -> Self {
+        Self {
+            kind,
+            cluster: common.cluster.to_string(),
+            node: common.node.to_string(),
+            started_at,
+            process: ProcessUse::of_process(),
+            pair: None,
+            links: Vec::new(),
+            disk,
+            journal: None,
+            controller: None,
+        }
+    }
+
     /// As Prometheus reads it.
     #[must_use]
     pub fn render(&self) -> String {
         let mut page = Page::default();
-        let Self { kind, cluster, node, started_at, process, pair, links, journal, controller } = self;
+        let Self { kind, cluster, node, started_at, process, pair, links, disk, journal, controller } = self;
         let about = [
             ("version", env!("CARGO_PKG_VERSION")),
             ("kind", *kind),
@@ -174,6 +172,12 @@ impl Metrics {
             for (peer, is_linked) in links {
                 page.sample("", &[("peer", peer)], u8::from(*is_linked));
             }
+        }
+        if let Some(bytes) = disk.taken {
+            page.gauge("baton_data_bytes", "What the data folder takes on the disk.", bytes);
+        }
+        if let Some(bytes) = disk.free {
+            page.gauge("baton_data_free_bytes", "What is free on the disk of the data folder.", bytes);
         }
         if let Some(journal) = journal {
             journal.render(&mut page);
@@ -239,7 +243,7 @@ impl PairMetrics {
 
 impl JournalMetrics {
     fn render(&self, page: &mut Page) {
-        let Self { marks, lag, held, bytes, free } = self;
+        let Self { marks, lag, held } = self;
         page.counter("baton_journal_records_total", "Records in the journal, durable or not.", marks.end.0);
         page.counter("baton_journal_durable_records_total", "Records that are on the disk.", marks.durable.0);
         page.counter("baton_journal_committed_records_total", "Records that are committed.", marks.committed.0);
@@ -255,10 +259,6 @@ impl JournalMetrics {
             );
         }
         page.gauge("baton_gate_held", "Answers and messages that wait for commits.", held);
-        page.gauge("baton_journal_bytes", "What the journal takes on the disk.", bytes);
-        if let Some(free) = free {
-            page.gauge("baton_journal_free_bytes", "What is free on the disk of the journal.", free);
-        }
     }
 }
 
@@ -355,14 +355,9 @@ mod tests {
             started_at: 1_800_000_000_007,
             process: ProcessUse { resident: 4096, descriptors: 7, threads: 3 },
             pair: Some(PairMetrics { part: Some(Part::Active), epoch: 3, is_coupled: true, is_in_trouble: false }),
+            disk: Measured { taken: Some(1000), free: None },
             links: vec![("controller-2".into(), true), ("a\"b\\".into(), false)],
-            journal: Some(JournalMetrics {
-                marks,
-                lag: Some(Duration::from_millis(250)),
-                held: 2,
-                bytes: 1000,
-                free: Some(5),
-            }),
+            journal: Some(JournalMetrics { marks, lag: Some(Duration::from_millis(250)), held: 2 }),
             controller: Some(ControllerMetrics {
                 is_ready: true,
                 commits,
@@ -381,6 +376,7 @@ mod tests {
             "process_start_time_seconds 1800000000.007\n",
             "baton_role{role=\"active\"} 1\nbaton_role{role=\"standby\"} 0\n",
             "baton_link_up{peer=\"a\\\"b\\\\\"} 0\n",
+            "baton_data_bytes 1000\n",
             "baton_lag_records 3\n",
             "baton_lag_seconds 0.25\n",
             "baton_commit_seconds_bucket{le=\"0.0005\"} 2\nbaton_commit_seconds_bucket{le=\"0.001\"} 2\n",
@@ -411,18 +407,5 @@ mod tests {
             !text.contains("baton_role") && !text.contains("baton_link") && !text.contains("baton_commit"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn the_system_tells_what_is_used() {
-        let process = ProcessUse::of_process();
-        assert!(process.resident > 1 << 20 && process.descriptors > 2 && process.threads > 0, "{process:?}");
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("a")).unwrap();
-        std::fs::write(folder.path().join("a/b"), [0; 100]).unwrap();
-        std::fs::write(folder.path().join("c"), [0; 10]).unwrap();
-        assert_eq!(folder_bytes(folder.path()), 110);
-        assert_eq!(folder_bytes(&folder.path().join("nothing")), 0);
-        assert!(free_bytes(folder.path()).unwrap() > 0);
     }
 }
