@@ -111,6 +111,8 @@ pub enum Dialect {
 pub enum InitCommand {
     /// Write a new cluster: configurations, certificates and an operator, ready to be started.
     Cluster(ClusterArguments),
+    /// Issue a new certificate to a node, by the authority of a cluster that was written so.
+    Certificate(CertificateArguments),
 }
 
 /// `baton init cluster`
@@ -128,6 +130,23 @@ pub struct ClusterArguments {
     /// The first of six ports in a row. Without it the usual ones are taken, or others that are free.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
+}
+
+/// `baton init certificate`
+#[derive(Debug, Args)]
+pub struct CertificateArguments {
+    /// The folder with authority.pem and authority.key. Certificate and key of the node are written there, too; old ones are replaced.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// The node.
+    #[arg(value_name = "NODE")]
+    pub node: String,
+    /// The name of the cluster.
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub cluster: String,
+    /// The hosts where the node runs, for who calls it by HTTP.
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
+    pub hosts: Vec<String>,
 }
 
 /// `baton journal`

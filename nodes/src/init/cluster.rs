@@ -16,7 +16,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// This machine.
-const LOCAL: &str = "127.0.0.1";
+pub(super) const LOCAL: &str = "127.0.0.1";
 
 /// Bytes of a secret.
 const SECRET: usize = 32;
@@ -50,6 +50,11 @@ pub enum InitError {
     /// There is something already.
     #[error("{} is not empty; expected is a folder that is empty or not there: nothing is ever overwritten", .0.display())]
     NotEmpty(PathBuf),
+    /// There is no authority.
+    #[error(
+        "there is no authority.key in {}; expected is the folder tls that `baton init cluster` has made, or wherever it was brought to", .0.display()
+    )]
+    NoAuthority(PathBuf),
     /// Something cannot be written or read.
     #[error("{}: {error}", file.display())]
     File {

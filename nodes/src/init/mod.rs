@@ -1,11 +1,13 @@
 //! `baton init`: writes what is needed to begin with.
 
+pub mod certificate;
 pub mod cluster;
 mod ports;
 
-use crate::cli::{ClusterArguments, InitCommand};
+use crate::cli::{CertificateArguments, ClusterArguments, InitCommand};
 use crate::driver::wall_clock;
-use baton_net::name::ClusterId;
+use baton_net::name::{ClusterId, NodeId};
+use baton_net::tls::OwnFiles;
 use cluster::{Cluster, InitError, Layout};
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,19 +15,34 @@ use std::process::ExitCode;
 
 /// Does what the arguments say.
 pub fn main(command: &InitCommand) -> ExitCode {
-    let InitCommand::Cluster(arguments) = command;
-    let written = match init_cluster(arguments) {
-        Ok(written) => written,
-        Err(error) => {
-            _ = writeln!(io::stderr().lock(), "baton init cluster: {error}");
-            return ExitCode::FAILURE;
-        }
+    let told = match command {
+        InitCommand::Cluster(arguments) => init_cluster(arguments)
+            .map(|cluster| tell(&cluster, &arguments.directory, &mut io::stdout().lock()))
+            .map_err(|error| format!("cluster: {error}")),
+        InitCommand::Certificate(arguments) => issue(arguments)
+            .map(|files| tell_certificate(&files, &mut io::stdout().lock()))
+            .map_err(|error| format!("certificate: {error}")),
     };
-    match tell(&written, &arguments.directory, &mut io::stdout().lock()) {
+    match told {
         // Who closes the pipe early has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
-        _ => ExitCode::SUCCESS,
+        Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(message) => {
+            _ = writeln!(io::stderr().lock(), "baton init {message}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn issue(arguments: &CertificateArguments) -> Result<OwnFiles, InitError> {
+    let cluster = ClusterId::new(arguments.cluster.as_str())?;
+    let node = NodeId::new(arguments.node.as_str())?;
+    certificate::issue(&arguments.directory, &cluster, &node, &arguments.hosts, wall_clock())
+}
+
+fn tell_certificate(files: &OwnFiles, out: &mut dyn Write) -> io::Result<()> {
+    let (certificate, key) = (files.certificate.display(), files.key.display());
+    writeln!(out, "{certificate} and {key} are new. Copy them to the node, and send its daemon SIGHUP.")
 }
 
 fn init_cluster(arguments: &ClusterArguments) -> Result<Cluster, InitError> {
