@@ -6,11 +6,11 @@
 
 use crate::machine::{Input, Machine};
 use crate::outbox::Outbox;
-use crate::pair::contact::Contact;
+use crate::pair::contact::{Contact, Heard};
 use crate::pair::message::{Envelope, Message};
 use crate::pair::planted::{Bug, Bugs};
 use crate::pair::timing::Timing;
-use crate::pair::{NotUnderstood, PairHint, PairInput, PairLane, VOTE_CELL, decode_vote, encode_vote};
+use crate::pair::{NotUnderstood, PairHint, PairInput, PairLane, Trouble, VOTE_CELL, decode_vote, encode_vote};
 use crate::random::Random;
 use crate::register::{Answer, EpochRecord, Incarnation, Question, Refusal, Seat, Vote, Voter};
 use crate::time::{Instant, Now};
@@ -95,8 +95,20 @@ impl Watch {
 
     fn received(&mut self, now: Instant, envelope: Envelope, out: &mut Outbox<'_, WatchMachine>) {
         let Some(contact) = self.contacts.get_mut(envelope.from as usize) else { return };
+        if self.voter.founding().contradicts(envelope.founding) {
+            if contact.is_strange(envelope.run) {
+                out.hint(PairHint::Trouble(Trouble::OtherCluster(envelope.from)));
+            }
+            return;
+        }
         let member = self.voter.vote().accepted.map(|accepted| accepted.record.members.at(envelope.from));
-        contact.heard(now, &envelope, member);
+        let heard = contact.heard(now, &envelope, member, self.timing.watch_silence);
+        if contact.is_doubled() {
+            out.hint(PairHint::Trouble(Trouble::Doubled(envelope.from)));
+        }
+        if heard == Heard::NotNow {
+            return;
+        }
         match envelope.message {
             Message::Beat { decided, .. } => {
                 if let Some(decided) = decided
@@ -155,7 +167,8 @@ impl Watch {
     }
 
     fn envelope(&self, message: Message) -> Envelope {
-        Envelope { from: Seat::Watch, incarnation: self.voter.incarnation(), run: self.run, message }
+        let (incarnation, founding) = (self.voter.incarnation(), self.voter.founding());
+        Envelope { from: Seat::Watch, incarnation, run: self.run, founding, message }
     }
 
     fn put_vote(&self, out: &mut Outbox<'_, WatchMachine>) {

@@ -1,5 +1,6 @@
 //! The host of a cluster watch: its links, and the folder of what it must not forget.
 
+use super::standing;
 use super::voters::Voters;
 use crate::driver::{self, Entrance, Halt, Host, Opened, Operator, Reading, Running, Surroundings};
 use baton_protocol::node::Node;
@@ -58,6 +59,7 @@ impl Host for WatchHost {
     fn hint(&mut self, hint: PairHint, _: &mut Reading<'_, Self>) {
         match hint {
             PairHint::Send(to, envelope) => self.voters.send(to, &envelope),
+            PairHint::Trouble(trouble) => tracing::error!("a person has to look: {}", standing::advice(trouble)),
             // It has no records.
             PairHint::Read { .. } | PairHint::ReadImage { .. } | PairHint::KeepPiece { .. } | PairHint::DropPieces => {}
         }

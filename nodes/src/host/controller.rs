@@ -408,11 +408,12 @@ impl Host for ControllerHost {
                 reading.records(from, move |records| ControllerInput::Records { reader, records });
             }
             Act::Pair(PairHint::Send(to, envelope)) => self.send(to, &envelope),
-            Act::Pair(PairHint::Read { from, bytes: _ }) => {
-                reading.records(from, move |records| ControllerInput::Pair(PairInput::Read { from, records }));
+            Act::Pair(PairHint::Read { number, from, bytes: _ }) => {
+                reading.records(from, move |records| ControllerInput::Pair(PairInput::Read { number, from, records }));
             }
             // Not carried out yet: nobody gets an image.
             Act::Pair(PairHint::ReadImage { .. } | PairHint::KeepPiece { .. } | PairHint::DropPieces) => {}
+            Act::Pair(PairHint::Trouble(trouble)) => self.trouble = Some(trouble),
             Act::RollBack { to } => {
                 let config = self.config.clone();
                 reading.content(to, move |image, records| {

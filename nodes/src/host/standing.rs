@@ -144,6 +144,14 @@ pub fn advice(trouble: Trouble) -> String {
              {}). Keep a copy of the data folder for inspection, then start this node with an empty one",
             committed.0, at.offset.0
         ),
+        Trouble::OtherCluster(seat) => format!(
+            "{seat} belongs to another cluster that was founded separately, and is not listened to. Compare the addresses in \
+             the configurations; if its data folder is the wrong one, start it with the right one or with an empty one"
+        ),
+        Trouble::Doubled(seat) => format!(
+            "{seat} runs twice: its data folder was copied, and both copies are in use. Stop the copy, and start it again only \
+             with an empty data folder"
+        ),
         Trouble::Released { needs } => format!(
             "the active node has released the records from {} on that this node needs. Start this node with an empty data \
              folder",

@@ -47,6 +47,18 @@ impl Audit {
         acknowledgements_are_durable(host, left)
     }
 
+    /// Looks at what a second process of a seat has just done, whose disk is another one.
+    ///
+    /// # Errors
+    /// With the invariant that does not hold.
+    pub fn look_at_copy(&mut self, copy: &Host, news: &[News], left: &[Left]) -> Result<(), Violation> {
+        let Some(&compared) = self.compared.get(copy.seat() as usize) else { return Ok(()) };
+        self.wiped(copy.seat());
+        let result = self.look(copy, news, left);
+        self.compared[copy.seat() as usize] = compared;
+        result
+    }
+
     /// The numbers that are committed.
     pub fn numbers(&self) -> impl Iterator<Item = Number> {
         self.committed
@@ -258,7 +270,7 @@ fn acknowledgements_are_durable(host: &Host, left: &[Left]) -> Result<(), Violat
 }
 
 /// Nothing that a person would have to look at.
-fn no_trouble(host: &Host, news: &[News]) -> Result<(), Violation> {
+pub(super) fn no_trouble(host: &Host, news: &[News]) -> Result<(), Violation> {
     for news in news {
         if let News::Trouble(trouble) = news {
             return Err(format!("{} is in trouble: {trouble:?}", host.seat()));

@@ -235,6 +235,8 @@ pub struct Host {
     pub starts: u64,
     /// What happened in the last step.
     news: Vec<News>,
+    /// When storage answers readings late: the answers.
+    held_reads: Option<Vec<PairInput>>,
 }
 
 impl Host {
@@ -253,6 +255,7 @@ impl Host {
             is_rebuilding: false,
             starts: 0,
             news: Vec::new(),
+            held_reads: None,
         }
     }
 
@@ -261,6 +264,17 @@ impl Host {
     pub fn with_images(mut self, after: u64) -> Self {
         self.image_after = after;
         self
+    }
+
+    /// Another machine in the same seat, switched off, with a copy of what is on the disk of this one.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let mut disk = self.disk.clone();
+        disk.lose(0);
+        // Its lives are counted apart.
+        let mut copy = Self::new(self.config, self.limits).with_images(self.image_after);
+        (copy.disk, copy.starts) = (disk, self.starts + 1_000);
+        copy
     }
 
     /// Which one it is.
@@ -329,6 +343,7 @@ impl Host {
         self.process = None;
         (self.taken, self.is_rebuilding) = (None, false);
         self.collected.clear();
+        self.held_reads = None;
         self.disk.lose(kept);
         self.news.clear();
     }
@@ -382,6 +397,22 @@ impl Host {
         self.step(now, Input::Arrived(ToyInput::AddLong(number, length)))
     }
 
+    /// From now on storage answers no reading.
+    pub fn hold_reads(&mut self) {
+        self.held_reads = Some(Vec::new());
+    }
+
+    /// Whether answers are held.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        self.held_reads.as_ref().is_some_and(|held| !held.is_empty())
+    }
+
+    /// The answers that were held; from now on it answers at once.
+    pub fn release_reads(&mut self) -> Vec<PairInput> {
+        self.held_reads.take().unwrap_or_default()
+    }
+
     /// Other times, from the next start on.
     pub fn set_timing(&mut self, timing: Timing) {
         self.config.timing = timing;
@@ -425,10 +456,10 @@ impl Host {
                         | Effect::Promise { promise: ToyPromise::Pair(to, envelope), .. } => {
                             left.push(Left::Message(to, envelope));
                         }
-                        Effect::Hint(ToyHint::Pair(PairHint::Read { from, .. })) => {
+                        Effect::Hint(ToyHint::Pair(PairHint::Read { number, from, .. })) => {
                             let records = self.disk.records_from(from);
                             let records = records[..records.len().min(READ)].to_vec();
-                            found.push(PairInput::Read { from, records });
+                            found.push(PairInput::Read { number, from, records });
                         }
                         Effect::Hint(ToyHint::Pair(PairHint::ReadImage { at, from, bytes })) => {
                             let piece = self.disk.read_image(at, from, bytes);
@@ -441,6 +472,9 @@ impl Host {
                         }
                         Effect::Hint(ToyHint::Pair(PairHint::DropPieces)) => self.collected.clear(),
                         Effect::Hint(ToyHint::Rebuild) => self.is_rebuilding = true,
+                        Effect::Hint(ToyHint::Pair(PairHint::Trouble(trouble))) => {
+                            self.news.push(News::Trouble(trouble));
+                        }
                         Effect::Hint(ToyHint::News(news)) => self.news.push(news),
                         Effect::Hint(ToyHint::Refused(number)) => left.push(Left::Refused(number)),
                         Effect::Promise { promise: ToyPromise::Added(number, _), .. } => left.push(Left::Added(number)),
@@ -460,6 +494,7 @@ impl Host {
                 for effect in effects {
                     match effect {
                         Effect::Put { number, cell, value } => self.disk.tell(Change::Put(number, cell, value)),
+                        Effect::Hint(PairHint::Trouble(trouble)) => self.news.push(News::Trouble(trouble)),
                         Effect::Hint(PairHint::Send(to, envelope)) => left.push(Left::Message(to, envelope)),
                         Effect::Promise { promise, .. } => left.push(Left::Message(promise.to, promise.envelope)),
                         _ => {}
@@ -469,7 +504,10 @@ impl Host {
         }
         // Storage answers reads at once, with what is durable.
         for found in found {
-            left.extend(self.take(now.instant, found));
+            match &mut self.held_reads {
+                Some(held) => held.push(found),
+                None => left.extend(self.take(now.instant, found)),
+            }
         }
         left.extend(self.take_image(now.instant));
         left

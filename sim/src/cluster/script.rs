@@ -3,6 +3,7 @@
 //! Messages take [`LATENCY`] and keep their order, a sync takes [`SYNC`], nothing is random. Each machine has a clock of its
 //! own. Every step is audited ([`super::audit`]). When something is not as the script says, it panics with the story so far.
 
+mod copies;
 mod stage;
 
 use super::audit::Audit;
@@ -69,6 +70,8 @@ pub struct Cluster {
     refusals: Vec<(Seat, Number)>,
     news: Vec<String>,
     is_trouble_expected: bool,
+    /// Second processes of seats, with copies of their disks.
+    copies: BTreeMap<Seat, Host>,
     story: Vec<String>,
 }
 
@@ -107,6 +110,7 @@ impl Cluster {
             refusals: Vec::new(),
             news: Vec::new(),
             is_trouble_expected: false,
+            copies: BTreeMap::new(),
             story: Vec::new(),
         }
     }
@@ -224,6 +228,29 @@ impl Cluster {
         self.around[seat as usize].is_stalled = false;
         self.around[seat as usize].is_syncing = false;
         self.sync_later(seat);
+    }
+
+    /// The storage of this machine answers no reading for now.
+    pub fn hold_reads(&mut self, seat: Seat) {
+        self.hosts[seat as usize].hold_reads();
+    }
+
+    /// Whether an answer of its storage is held.
+    #[must_use]
+    pub fn is_reading(&self, seat: Seat) -> bool {
+        self.host(seat).is_reading()
+    }
+
+    /// It answers all that were held.
+    pub fn answer_reads(&mut self, seat: Seat) {
+        for answer in self.hosts[seat as usize].release_reads() {
+            self.input(seat, answer);
+        }
+    }
+
+    /// It answers this reading with these records.
+    pub fn answer_read(&mut self, seat: Seat, number: u64, from: Offset, records: Vec<Record>) {
+        self.input(seat, PairInput::Read { number, from, records });
     }
 
     /// The disk of a machine whose process does not run is empty.

@@ -7,7 +7,7 @@
 
 mod faults;
 
-use super::audit::Audit;
+use super::audit::{Audit, no_trouble};
 use super::explorer::hash_of;
 use super::host::{Host, Left};
 use super::plan::{Failure, Plan};
@@ -472,7 +472,9 @@ impl World {
     fn after(&mut self, seat: Seat, left: Vec<Left>) -> Result<(), String> {
         let host = &mut self.hosts[seat as usize];
         let news = host.news();
-        if seat != Seat::Watch {
+        if seat == Seat::Watch {
+            no_trouble(host, &news)?;
+        } else {
             self.audit.look(host, &news, &left)?;
         }
         self.observe(seat, &news);

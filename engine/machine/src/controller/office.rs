@@ -334,7 +334,7 @@ impl Controller {
     fn give_up_order(&mut self, out: &mut Outbox<'_, Self>) {
         let (Some((_, order)), Some(pair)) = (self.office.ordered, &self.office.pair) else { return };
         let is_pursued = match order {
-            Order::SwitchOver | Order::Stop => !pair.is_writing(),
+            Order::SwitchOver | Order::Stop => pair.is_leaving(),
             Order::Appoint | Order::AcceptLoss | Order::Found | Order::Force => pair.is_asking(),
         };
         if !is_pursued {

@@ -1,14 +1,14 @@
 //! The epoch record: voting on it, asking for its change, and obeying what is decided.
 
 use super::follow::Standby;
-use super::lead::Active;
+use super::lead::{Active, Stream};
 use super::message::Message;
 use super::planted::Bug;
 use super::{Duty, Happened, Order, Pair, PairHint, PairLane, Paired, Reason, Trouble, Unfit};
 use crate::outbox::Outbox;
 use crate::record::{Epoch, Offset};
 use crate::register::{
-    Accepted, Answer, Asked, Ballot, Change, Claim, Incarnation, Members, Mode, Question, Refusal, Seat,
+    Accepted, Answer, Asked, Ballot, Change, Claim, FoundingId, Incarnation, Members, Mode, Question, Refusal, Seat,
 };
 use crate::time::{Duration, Instant};
 
@@ -115,8 +115,7 @@ impl Pair {
                 self.attempts = 0;
                 self.proposer.learn(decided);
                 self.voter.learn(decided);
-                let change = wanted.map_or(Change::Resolve, |claim| claim.change);
-                self.decided(now, decided, change, out);
+                self.decided(now, decided, wanted.map(|claim| claim.change), out);
                 for seat in self.config.seat.others() {
                     self.greet(now, seat, out);
                 }
@@ -185,7 +184,7 @@ impl Pair {
     }
 
     fn claim<M: Paired>(&self, change: Change, expected: Epoch, out: &Outbox<'_, M>) -> Claim {
-        Claim { change, expected, end: out.journal().end(), seen: out.journal().epoch() }
+        Claim { change, expected, process: self.run, end: out.journal().end(), seen: out.journal().epoch() }
     }
 
     /// How long answers may take: longer from time to time, since a slow disk must not lead to questions for ever.
@@ -266,27 +265,25 @@ impl Pair {
             return self.resolve(now, out);
         }
         if self.is_resolved && self.known.is_none_or(|known| known.epoch < decided.record.epoch) {
-            self.decided(now, decided, Change::SwitchOver, out);
+            self.decided(now, decided, None, out);
         }
     }
 
-    /// Obeys a decision. `change` is what this node wanted, or a switch-over when somebody else told it.
-    fn decided<M: Paired>(&mut self, now: Instant, decided: Accepted, change: Change, out: &mut Outbox<'_, M>) {
+    /// Obeys a decision. `wanted` is what this node has asked for, unless somebody else told it.
+    fn decided<M: Paired>(&mut self, now: Instant, decided: Accepted, wanted: Option<Change>, out: &mut Outbox<'_, M>) {
         let record = decided.record;
-        let own = decided.ballot.seat == self.config.seat;
-        let is_used = record.epoch <= out.journal().epoch() && !self.config.bugs.has(Bug::KeepEpoch);
-        // An interrupted founding may have been finished, and its epoch used, before the start.
-        let is_unused = own && !matches!(change, Change::Found { .. });
+        // An epoch of a process before this one is not to be used again: what that one has sent is not known here.
+        let is_mine = record.process == self.run || self.config.bugs.has(Bug::KeepEpoch);
         let is_new = self.known.is_none_or(|known| known.epoch < record.epoch);
         if self.known.is_some_and(|known| known.epoch > record.epoch) {
             return;
         }
-        let was_resolved = core::mem::replace(&mut self.is_resolved, true);
+        self.is_resolved = true;
         self.known = Some(record);
         if !self.is_member(decided) {
             return self.exclude(out);
         }
-        if let Change::Appoint { accept_loss } = change
+        if let Some(Change::Appoint { accept_loss }) = wanted
             && record.active != self.config.seat
         {
             let order = if accept_loss { Order::AcceptLoss } else { Order::Appoint };
@@ -303,6 +300,12 @@ impl Pair {
         }
         match (self.duty, record.mode) {
             (Duty::Stopped, _) => {}
+            (Duty::Active(_), _) if !is_mine => {
+                self.happened.push(Happened::Trouble(Trouble::Doubled(self.config.seat)));
+                self.depose(record.epoch, out);
+                self.become_unsure(out);
+                self.ask(now, Change::Activate, out);
+            }
             (Duty::Active(_), Mode::Stopped) => {
                 self.duty = Duty::Stopped;
                 self.order = None;
@@ -318,15 +321,13 @@ impl Pair {
                     self.happened.push(Happened::EpochBegan(record.epoch));
                 }
             }
-            // Its own epoch from before its start, or of a question that was answered too late to be used: not to be used
-            // again.
-            _ if !is_new || record.mode == Mode::Stopped || (!was_resolved && !is_unused) || is_used => {
+            // Or one that this process has ceased to be active in.
+            _ if !is_new || record.mode == Mode::Stopped || !is_mine => {
                 self.become_unsure(out);
                 self.ask(now, Change::Activate, out);
             }
             _ => {
-                let mandate = if own { Mandate::of(change) } else { Mandate::SwitchedOver };
-                self.activate(record, mandate, out);
+                self.activate(record, wanted.map_or(Mandate::SwitchedOver, Mandate::of), out);
             }
         }
     }
@@ -361,9 +362,8 @@ impl Pair {
         out.follow(epoch);
         out.withdraw(&M::pair_lane(PairLane::Committed));
         if self.is_active() {
-            if let Some(order) = self.order.take()
-                && order != Order::SwitchOver
-            {
+            self.end_switch_over();
+            if let Some(order) = self.order.take() {
                 self.happened.push(Happened::Refused(order, Unfit::NotActive));
             }
             self.happened.push(Happened::Deposed);
@@ -393,6 +393,8 @@ impl Pair {
 
     fn exclude<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
         if self.is_active() {
+            self.end_switch_over();
+            self.order = None;
             out.follow(out.journal().epoch());
             self.happened.push(Happened::Deposed);
         }
@@ -450,7 +452,8 @@ impl Pair {
         }
         self.become_unsure(out);
         self.is_resolved |= begun.is_none();
-        self.ask(now, Change::Found { members, by_two }, out);
+        let founding = FoundingId(self.random.child("founding").next() | 1);
+        self.ask(now, Change::Found { founding, members, by_two }, out);
     }
 
     /// Takes a voter in that has lost its memory or was replaced.
@@ -477,10 +480,8 @@ impl Pair {
     /// A person orders.
     pub(super) fn ordered<M: Paired>(&mut self, now: Instant, order: Order, out: &mut Outbox<'_, M>) {
         let unfit = match order {
-            _ if self.order.is_some() => Some(Unfit::Busy),
+            _ if self.is_leaving() => Some(Unfit::Busy),
             Order::SwitchOver | Order::Stop if !self.is_active() => Some(Unfit::NotActive),
-            Order::SwitchOver if self.known.is_none_or(|known| known.mode != Mode::Coupled) => Some(Unfit::NotCoupled),
-            Order::SwitchOver if self.acknowledged().is_none() => Some(Unfit::NotCoupled),
             Order::Appoint | Order::AcceptLoss | Order::Found if self.is_active() => Some(Unfit::Active),
             _ if self.is_rolling_back => Some(Unfit::Busy),
             Order::Appoint if self.known.is_none_or(|known| known.mode != Mode::Stopped) => Some(Unfit::NotStopped),
@@ -492,7 +493,9 @@ impl Pair {
             return self.happened.push(Happened::Refused(order, unfit));
         }
         match order {
-            Order::SwitchOver | Order::Stop => self.order = Some(order),
+            Order::Stop => self.order = Some(order),
+            // The standby may be about to couple.
+            Order::SwitchOver => self.switch_over_by = Some(now + self.config.timing.silence),
             Order::Found => {
                 self.order = Some(order);
                 self.found(now, out);
@@ -551,27 +554,46 @@ impl Pair {
             self.forced = None;
             self.voter.learn(decided);
             self.is_resolved = true;
-            self.decided(now, decided, change, out);
+            self.decided(now, decided, Some(change), out);
         }
     }
 
     /// Hands over or stops, as soon as all that was written is where it has to be.
     pub(super) fn pursue_order<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
+        self.pursue_switch_over(now);
         let Some(order @ (Order::SwitchOver | Order::Stop)) = self.order else { return };
-        let (Duty::Active(_), Some(known)) = (self.duty, self.known) else { return };
-        if self.is_asking() {
+        if !self.is_active() || self.is_asking() {
             return;
         }
         let marks = out.journal().watermarks();
         let acked = self.acknowledged();
-        if order == Order::SwitchOver && (known.mode != Mode::Coupled || acked.is_none()) {
-            self.order = None;
-            return self.happened.push(Happened::Refused(order, Unfit::NotCoupled));
-        }
         if marks.committed == marks.end && (order == Order::Stop || acked == Some(marks.end)) {
-            let change = if order == Order::Stop { Change::Stop } else { Change::SwitchOver };
-            self.ask(now, change, out);
+            let to = self.stream.as_ref().map(Stream::standby);
+            match to {
+                Some(to) if order == Order::SwitchOver => self.ask(now, Change::SwitchOver { to }, out),
+                _ => self.ask(now, Change::Stop, out),
+            }
         }
+    }
+
+    /// A switch-over waits a while for the standby, which may be joining or coupling just now. Meanwhile this node goes on.
+    fn pursue_switch_over(&mut self, now: Instant) {
+        let Some(by) = self.switch_over_by.filter(|_| self.is_active() && !self.is_asking()) else { return };
+        let is_coupled = self.known.is_some_and(|known| known.mode == Mode::Coupled) && self.acknowledged().is_some();
+        self.order = is_coupled.then_some(Order::SwitchOver);
+        if !is_coupled && (now >= by || self.is_peer_lost(now)) {
+            self.end_switch_over();
+            self.happened.push(Happened::Refused(Order::SwitchOver, Unfit::NotCoupled));
+        } else if now < by {
+            self.deadlines.set(Reason::SwitchOver, by);
+        }
+    }
+
+    /// It is done, or not to be done any more.
+    pub(super) fn end_switch_over(&mut self) {
+        self.switch_over_by = None;
+        self.deadlines.cancel(&Reason::SwitchOver);
+        self.order.take_if(|order| *order == Order::SwitchOver);
     }
 
     /// Whether storage has confirmed nothing for long, although it has something to do.
@@ -591,8 +613,10 @@ impl Pair {
         };
     }
 
-    /// Reads records for the standby.
-    pub(super) fn want_records<M: Paired>(&self, from: Offset, bytes: usize, out: &mut Outbox<'_, M>) {
-        out.hint(M::pair_hint(PairHint::Read { from, bytes }));
+    /// Reads records for the standby. The number of the reading.
+    pub(super) fn want_records<M: Paired>(&mut self, from: Offset, bytes: usize, out: &mut Outbox<'_, M>) -> u64 {
+        self.reads += 1;
+        out.hint(M::pair_hint(PairHint::Read { number: self.reads, from, bytes }));
+        self.reads
     }
 }

@@ -86,8 +86,8 @@ impl Pair {
             return self.diverged(at, out);
         }
         // Whether the record before is the same, only storage knows.
-        self.checking = Some((session, at));
-        self.want_records(Offset(at.offset.0 - 1), 1, out);
+        let number = self.want_records(Offset(at.offset.0 - 1), 1, out);
+        self.checking = Some((number, session, at));
     }
 
     /// Whether this is the answer to the last joining.

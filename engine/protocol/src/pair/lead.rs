@@ -4,8 +4,7 @@
 use super::image::Sending;
 use super::message::{Message, RECORDS_BYTES, Session};
 use super::planted::Bug;
-use super::{Duty, Order};
-use super::{Happened, Pair, PairLane, Paired, Trouble, Unfit};
+use super::{Duty, Happened, Order, Pair, PairLane, Paired, Trouble, Unfit};
 use crate::outbox::Outbox;
 use crate::record::{Epoch, Offset, Position, Record};
 use crate::register::{Change, Incarnation, Mode};
@@ -36,7 +35,8 @@ pub(super) struct Stream {
     /// Sent but not acknowledged: the offset after each message, and its bytes.
     under_way: VecDeque<(Offset, usize)>,
     bytes: usize,
-    is_reading: bool,
+    /// The number of the reading that storage has not answered yet.
+    reading: Option<u64>,
     /// Up to where the standby was promised to hear what is committed.
     told: Offset,
 }
@@ -109,27 +109,27 @@ impl Pair {
                 self.hint(self.config.seat.peer(), Message::Start { session, at }, out);
             }
             None => {
-                stream.is_reading = true;
-                self.stream = Some(stream);
                 // The position after the record before.
-                self.want_records(Offset(common.0 - 1), 1, out);
+                stream.reading = Some(self.want_records(Offset(common.0 - 1), 1, out));
+                self.stream = Some(stream);
             }
         }
     }
 
     /// Storage has read records.
-    pub(super) fn read<M: Paired>(&mut self, from: Offset, records: Vec<Record>, out: &mut Outbox<'_, M>) {
-        if let Some((session, at)) = self.checking.take() {
+    pub(super) fn read<M: Paired>(&mut self, number: u64, from: Offset, records: Vec<Record>, out: &mut Outbox<'_, M>) {
+        if let Some((_, session, at)) = self.checking.take_if(|(wanted, ..)| *wanted == number) {
             return self.checked(session, at, from, &records, out);
         }
         let peer = self.config.seat.peer();
         let Some(stream) = &mut self.stream else { return };
-        if !stream.is_reading {
+        // Of what was wanted for a stream before this one, or before this node was active, nothing is known any more.
+        if stream.reading != Some(number) {
             return;
         }
+        stream.reading = None;
         match stream.next {
             Err(common) if from.next() == common => {
-                stream.is_reading = false;
                 let session = stream.session;
                 let Some(record) = records.first().filter(|record| record.id.offset == from) else {
                     return self.offer(session, common, out);
@@ -139,7 +139,6 @@ impl Pair {
                 self.hint(peer, Message::Start { session, at }, out);
             }
             Ok(at) if from == at.offset => {
-                stream.is_reading = false;
                 if records.first().is_none_or(|record| record.id.offset != from) {
                     // The standby asks anew, and gets an image.
                     self.stream = None;
@@ -151,7 +150,7 @@ impl Pair {
                 let message = stream.send(at, records);
                 self.hint(peer, message, out);
             }
-            // For a stream before this one.
+            // Not what was wanted.
             _ => {}
         }
     }
@@ -204,13 +203,16 @@ impl Pair {
             // The standby takes no more than its storage can be told at a time.
             let most = journal.limits().records as u64 / 2;
             let is_full = stream.bytes >= self.config.window || at.offset.0 - stream.confirmed.0 >= most;
-            if stream.is_reading || is_full || at.offset >= journal.end().offset {
+            if stream.reading.is_some() || is_full || at.offset >= journal.end().offset {
                 return;
             }
             let first = self.recent.front().map_or(out.journal().end().offset, |record| record.id.offset);
             if at.offset < first {
-                stream.is_reading = true;
-                return self.want_records(at.offset, RECORDS_BYTES, out);
+                let number = self.want_records(at.offset, RECORDS_BYTES, out);
+                if let Some(stream) = &mut self.stream {
+                    stream.reading = Some(number);
+                }
+                return;
             }
             let mut bytes = 0;
             let skipped = usize::try_from(at.offset.0 - first.0).unwrap_or(usize::MAX);
@@ -314,11 +316,9 @@ impl Pair {
             return;
         }
         self.stream = None;
-        if let Some(order) = self.order.take() {
-            match order {
-                Order::Stop => self.order = Some(order),
-                _ => self.happened.push(Happened::Refused(order, Unfit::NotCoupled)),
-            }
+        if self.switch_over_by.is_some() {
+            self.end_switch_over();
+            self.happened.push(Happened::Refused(Order::SwitchOver, Unfit::NotCoupled));
         }
         self.ask(now, Change::Uncouple, out);
     }
@@ -354,7 +354,7 @@ impl Stream {
             confirmed: common,
             under_way: VecDeque::new(),
             bytes: 0,
-            is_reading: false,
+            reading: None,
             told: Offset::ZERO,
         }
     }
@@ -382,6 +382,11 @@ impl Stream {
     /// that begins.
     pub(super) fn needs(&self) -> Offset {
         Offset(self.confirmed.0.saturating_sub(1))
+    }
+
+    /// Which process of the standby gets it.
+    pub(super) const fn standby(&self) -> u64 {
+        self.session.standby
     }
 
     fn send(&mut self, at: Position, records: Vec<Record>) -> Message {

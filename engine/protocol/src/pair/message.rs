@@ -5,7 +5,7 @@ use super::epochs::MOST_TOLD;
 use crate::bytes::{Reader, Writer};
 use crate::limit;
 use crate::record::{Epoch, Offset, Position, Record};
-use crate::register::{Accepted, Answer, Ballot, Incarnation, Question, Seat};
+use crate::register::{Accepted, Answer, Ballot, FoundingId, Incarnation, Question, Seat};
 use alloc::vec::Vec;
 
 /// A message with its sender.
@@ -17,6 +17,8 @@ pub struct Envelope {
     pub incarnation: Incarnation,
     /// Which process of it; drawn at each start.
     pub run: u64,
+    /// To which cluster it belongs, if it knows.
+    pub founding: FoundingId,
     /// What it says.
     pub message: Message,
 }
@@ -157,6 +159,7 @@ impl Envelope {
         self.from.write(&mut to);
         to.word(self.incarnation.0);
         to.word(self.run);
+        to.word(self.founding.0);
         self.message.write(&mut to);
         to.0
     }
@@ -169,6 +172,7 @@ impl Envelope {
             from: Seat::read(&mut from)?,
             incarnation: Incarnation(from.word()?),
             run: from.word()?,
+            founding: FoundingId(from.word()?),
             message: Message::read(&mut from)?,
         };
         from.is_empty().then_some(envelope)

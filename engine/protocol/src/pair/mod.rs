@@ -25,7 +25,7 @@ pub mod timing;
 pub(crate) use cells::put;
 pub use cells::{EPOCHS_CELL, NotUnderstood, VOTE_CELL, decode_vote, encode_vote};
 pub use claim::Mandate;
-use contact::Contact;
+use contact::{Contact, Heard};
 pub use epochs::Epochs;
 use follow::Standby;
 use image::{Fetch, Held};
@@ -87,6 +87,8 @@ pub enum PairInput {
     Received(Envelope),
     /// Records have been read, as [`PairHint::Read`] asked for.
     Read {
+        /// Which reading this answers.
+        number: u64,
         /// The first that was wanted.
         from: Offset,
         /// As many as there were; none if they have been released.
@@ -132,6 +134,8 @@ pub enum PairHint {
     Send(Seat, Envelope),
     /// Read durable records from storage, up to about this many bytes; answered by [`PairInput::Read`].
     Read {
+        /// Which reading it is: only the answer to the last one is of use.
+        number: u64,
         /// The first one.
         from: Offset,
         /// About how many bytes.
@@ -156,6 +160,8 @@ pub enum PairHint {
     },
     /// Drop what was collected: the image is not needed any more.
     DropPieces,
+    /// The watch says what a person has to look at; a node tells its owner, by [`Happened::Trouble`].
+    Trouble(Trouble),
 }
 
 /// To whom promises of the pair go.
@@ -227,7 +233,7 @@ pub enum Unfit {
     Vote(Refusal),
 }
 
-/// What a person has to look at.
+/// What a person has to look at. Told once for each process that gives cause to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Trouble {
     /// This node has been replaced in the cluster by another one in its seat.
@@ -239,6 +245,11 @@ pub enum Trouble {
         /// What is committed here.
         committed: Offset,
     },
+    /// In this seat speaks a voter of another cluster, to which nobody listens: a data folder or an address is the wrong one.
+    OtherCluster(Seat),
+    /// From this seat two processes speak that have one memory: a data folder was copied, and both copies are in use. Only the
+    /// one is heard that was there first. Of its own seat a node says so when its copy has become active in its place.
+    Doubled(Seat),
     /// The standby needs records that are released, and there is no image that it could have instead.
     Released {
         /// The first it needs.
@@ -249,6 +260,8 @@ pub enum Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Reason {
     Beat,
+    /// A switch-over has waited long enough for the standby.
+    SwitchOver,
     /// Look whether the other node is lost.
     Peer,
     /// Ask anew.
@@ -317,6 +330,8 @@ pub struct Pair {
     /// The record that this node goes by.
     known: Option<EpochRecord>,
     order: Option<Order>,
+    /// A switch-over is to be done; until then it may wait for the standby to be coupled.
+    switch_over_by: Option<Instant>,
     /// What a person has forced, until it is durable: with the change, and the number of the put.
     forced: Option<(Accepted, Change, u64)>,
     contacts: [Contact; 3],
@@ -330,8 +345,10 @@ pub struct Pair {
     held: Held,
     /// Of the standby: the image that it gets.
     fetch: Option<Fetch>,
-    /// Of the standby: where it is to cut, while storage looks what is there.
-    checking: Option<(Session, Position)>,
+    /// Of the standby: where it is to cut, while storage looks what is there, with the number of the reading.
+    checking: Option<(u64, Session, Position)>,
+    /// How often storage was asked to read.
+    reads: u64,
     /// Not before this a standby asks again whether it may take over from an active that was alone.
     look_again: Instant,
     /// How many questions in a row had no answer in time.
@@ -378,6 +395,7 @@ impl Pair {
             is_resolved: false,
             known: None,
             order: None,
+            switch_over_by: None,
             forced: None,
             contacts: [const { Contact::new() }; 3],
             deadlines: Deadlines::new(),
@@ -387,6 +405,7 @@ impl Pair {
             held: Held::default(),
             fetch: None,
             checking: None,
+            reads: 0,
             look_again: Instant::ZERO,
             attempts: 0,
             is_rolling_back: false,
@@ -444,6 +463,8 @@ impl Pair {
                 }
                 Reason::Round => self.ask_anew(now.instant, out),
                 Reason::Fetch => self.ask_for_pieces_again(now.instant, out),
+                // It is pursued at the end of the step.
+                Reason::SwitchOver => {}
             }
         }
     }
@@ -463,7 +484,7 @@ impl Pair {
                 }
             }
             PairInput::Received(envelope) => self.received(now, envelope, out),
-            PairInput::Read { from, records } => self.read(from, records, out),
+            PairInput::Read { number, from, records } => self.read(number, from, records, out),
             PairInput::ImageRead { at, from, piece } => self.image_read(at, from, piece, out),
             PairInput::RolledBack => self.rolled_back(out),
             PairInput::Ordered(order) => self.ordered(now, order, out),
@@ -517,6 +538,12 @@ impl Pair {
         }
     }
 
+    /// Whether a switch-over or a stop was ordered, and is not finished.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.order.is_some() || self.switch_over_by.is_some()
+    }
+
     /// Whether this node wants the epoch record changed, or does not know whether a change it wanted is decided.
     #[must_use]
     pub fn is_asking(&self) -> bool {
@@ -564,10 +591,22 @@ impl Pair {
         if from == self.config.seat {
             return;
         }
+        let contact = &mut self.contacts[from as usize];
+        if self.voter.founding().contradicts(envelope.founding) {
+            if contact.is_strange(envelope.run) {
+                self.happened.push(Happened::Trouble(Trouble::OtherCluster(from)));
+            }
+            return;
+        }
         let member = self.known.map(|known| known.members.at(from));
-        let is_new = self.contacts[from as usize].heard(now, &envelope, member);
-        if is_new && from == self.config.seat.peer() {
-            self.peer_is_new(out);
+        let heard = contact.heard(now, &envelope, member, self.config.timing.watch_silence);
+        if contact.is_doubled() {
+            self.happened.push(Happened::Trouble(Trouble::Doubled(from)));
+        }
+        match heard {
+            Heard::NotNow => return,
+            Heard::New if from == self.config.seat.peer() => self.peer_is_new(out),
+            Heard::New | Heard::Again => {}
         }
         match envelope.message {
             Message::Question(question) => self.vote(now, from, envelope.incarnation, question, out),
@@ -575,7 +614,8 @@ impl Pair {
                 self.answered(now, from, envelope.incarnation, ballot, answer, out);
             }
             Message::Beat { decided, sent, .. } => {
-                if let Some(decided) = decided {
+                let founding = self.voter.founding();
+                if let Some(decided) = decided.filter(|decided| !founding.contradicts(decided.record.founding)) {
                     self.learn(now, decided, out);
                 }
                 self.look_at_members(now, out);
@@ -644,7 +684,8 @@ impl Pair {
     }
 
     fn envelope(&self, message: Message) -> Envelope {
-        Envelope { from: self.config.seat, incarnation: self.voter.incarnation(), run: self.run, message }
+        let (incarnation, founding) = (self.voter.incarnation(), self.voter.founding());
+        Envelope { from: self.config.seat, incarnation, run: self.run, founding, message }
     }
 
     pub(super) fn put_vote<M: Paired>(&self, out: &mut Outbox<'_, M>) {

@@ -10,7 +10,8 @@ pub struct Timing {
     /// After so long without a sign of life, the other node is taken for lost.
     pub silence: Duration,
     /// After so long without a sign of life of the active, the watch lets the standby take over. Shorter than `silence`, as the
-    /// watch heard the last one perhaps a heartbeat later than the standby.
+    /// watch heard the last one perhaps a heartbeat later than the standby. And after so long another process with the memory of
+    /// one that is gone is heard in its place.
     pub watch_silence: Duration,
     /// A question without an answer is repeated after this time.
     pub exchange: Duration,

@@ -67,6 +67,22 @@ impl Seat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
+/// Distinguishes a cluster from all others, whatever they are called: drawn at random when it was founded, and a part of each
+/// of its epoch records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FoundingId(pub u64);
+
+impl FoundingId {
+    /// Of who knows of no record, and so may belong to any cluster.
+    pub const NONE: Self = Self(0);
+
+    /// Whether the two belong to two clusters.
+    #[must_use]
+    pub fn contradicts(self, other: Self) -> bool {
+        self != other && self != Self::NONE && other != Self::NONE
+    }
+}
+
 /// Who votes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Members(pub [Incarnation; 3]);
@@ -100,10 +116,14 @@ pub enum Mode {
 /// Who may commit, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochRecord {
+    /// Of which cluster.
+    pub founding: FoundingId,
     /// Grows by each change.
     pub epoch: Epoch,
     /// Which node may commit in this epoch.
     pub active: Seat,
+    /// Which process of it: a number that is drawn at each start. Who has started since, asks for an epoch of its own.
+    pub process: u64,
     /// How.
     pub mode: Mode,
     /// Where the journal of who asked for this epoch ended then. When the active changes, starts or stops by it, everything

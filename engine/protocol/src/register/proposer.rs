@@ -3,7 +3,7 @@
 //! It only computes. Its owner makes the own vote durable before a question leaves, carries questions and answers, and asks
 //! anew when answers stay away.
 
-use super::{Accepted, Answer, Ballot, EpochRecord, Incarnation, Members, Mode, Refusal, Seat, Voter};
+use super::{Accepted, Answer, Ballot, EpochRecord, FoundingId, Incarnation, Members, Mode, Refusal, Seat, Voter};
 use crate::record::{Epoch, Position};
 
 /// By how much the epoch grows when a person forces it. What the lost voters may have decided meanwhile stays below.
@@ -26,7 +26,10 @@ pub enum Change {
         host_refuses: bool,
     },
     /// The active hands over.
-    SwitchOver,
+    SwitchOver {
+        /// To which process of the standby.
+        to: u64,
+    },
     /// The active stops, and nobody is to take over.
     Stop,
     /// A person lets this node take over from an active that has stopped; or, accepting that records are lost, from one that
@@ -44,6 +47,8 @@ pub enum Change {
     },
     /// This node becomes active in the first epoch.
     Found {
+        /// Tells the cluster from all others.
+        founding: FoundingId,
         /// Who votes.
         members: Members,
         /// Whether a person says that two members are enough.
@@ -63,6 +68,8 @@ pub struct Claim {
     pub change: Change,
     /// The epoch that it is to follow; no matter for changes which say themselves from what they lead.
     pub expected: Epoch,
+    /// Which process asks.
+    pub process: u64,
     /// The end of the own journal.
     pub end: Position,
     /// The newest epoch that the own journal has seen.
@@ -72,35 +79,39 @@ pub struct Claim {
 impl Claim {
     /// The record after `current`; none if the change does not apply.
     fn next(&self, me: Seat, current: EpochRecord) -> Option<EpochRecord> {
-        let EpochRecord { epoch, active, mode, began, members } = current;
+        let EpochRecord { founding, epoch, active, mode, members, began, .. } = current;
         let is_mine = active == me && epoch == self.expected;
         let is_theirs = active != me && epoch == self.expected;
         // Above all that were ever used in this journal too: it may have been written before there was a pair.
         let next = epoch.max(self.seen).next();
-        let record = |active, mode, began| EpochRecord { epoch: next, active, mode, began, members };
+        let record = |active, process, mode| {
+            let began = self.end;
+            EpochRecord { founding, epoch: next, active, process, mode, began, members }
+        };
+        let mine = |mode| record(me, self.process, mode);
         match self.change {
             Change::Resolve | Change::Found { .. } => None,
             Change::Activate => (active == me).then(|| {
                 let mode = if mode == Mode::Coupled { Mode::Coupled } else { Mode::Alone };
-                record(me, mode, self.end)
+                mine(mode)
             }),
-            Change::Couple => (is_mine && mode == Mode::Alone).then(|| record(me, Mode::Coupled, self.end)),
-            Change::Uncouple => (is_mine && mode == Mode::Coupled).then(|| record(me, Mode::Alone, self.end)),
-            Change::TakeOver { .. } => (is_theirs && mode == Mode::Coupled).then(|| record(me, Mode::Alone, self.end)),
-            Change::SwitchOver => (is_mine && mode == Mode::Coupled).then(|| record(me.peer(), mode, self.end)),
-            Change::Stop => is_mine.then(|| record(me, Mode::Stopped, self.end)),
+            Change::Couple => (is_mine && mode == Mode::Alone).then(|| mine(Mode::Coupled)),
+            Change::Uncouple => (is_mine && mode == Mode::Coupled).then(|| mine(Mode::Alone)),
+            Change::TakeOver { .. } => (is_theirs && mode == Mode::Coupled).then(|| mine(Mode::Alone)),
+            Change::SwitchOver { to } => (is_mine && mode == Mode::Coupled).then(|| record(me.peer(), to, mode)),
+            Change::Stop => is_mine.then(|| mine(Mode::Stopped)),
             Change::Appoint { accept_loss } => {
                 // After a stop nothing is written: who has everything, ends exactly there.
                 let has_all = mode == Mode::Stopped && self.end == began;
-                (is_theirs && (has_all || accept_loss)).then(|| record(me, Mode::Alone, self.end))
+                (is_theirs && (has_all || accept_loss)).then(|| mine(Mode::Alone))
             }
             Change::Replace { seat, by } => (epoch == self.expected && active == me).then(|| {
                 // A node that has lost its memory has lost the records too.
                 let mode = if seat == me.peer() { Mode::Alone } else { mode };
-                EpochRecord { members: members.with(seat, by), ..record(me, mode, self.end) }
+                EpochRecord { members: members.with(seat, by), ..mine(mode) }
             }),
             Change::Force { members } => {
-                Some(EpochRecord { epoch: Epoch(next.0 + FORCED_LEAP), members, ..record(me, Mode::Alone, self.end) })
+                Some(EpochRecord { epoch: Epoch(next.0 + FORCED_LEAP), members, ..mine(Mode::Alone) })
             }
         }
     }
@@ -227,10 +238,12 @@ impl Proposer {
         self.highest = self.highest.max(voter.vote().promised.round) + 1;
         let ballot = Ballot { round: self.highest, seat: voter.seat() };
         self.round = None;
-        if let Change::Found { members, .. } = claim.change {
+        if let Change::Found { founding, members, .. } = claim.change {
             let record = EpochRecord {
+                founding,
                 epoch: claim.expected,
                 active: voter.seat(),
+                process: claim.process,
                 mode: Mode::Alone,
                 began: claim.end,
                 members,

@@ -1,7 +1,7 @@
 //! The voter: remembers what it has promised and accepted. Its memory is one cell; whoever answers for it lets the answer
 //! wait until the cell is durable.
 
-use super::{Ballot, EpochRecord, Incarnation, Seat};
+use super::{Ballot, EpochRecord, FoundingId, Incarnation, Seat};
 use core::fmt;
 
 /// A record that a voter has accepted.
@@ -95,6 +95,12 @@ impl Voter {
     #[must_use]
     pub const fn decided(&self) -> Option<Accepted> {
         self.decided
+    }
+
+    /// To which cluster it belongs.
+    #[must_use]
+    pub fn founding(&self) -> FoundingId {
+        self.vote.accepted.or(self.decided).map_or(FoundingId::NONE, |accepted| accepted.record.founding)
     }
 
     /// Whether it knows of no record, and so does not vote.

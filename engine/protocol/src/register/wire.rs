@@ -1,6 +1,8 @@
 //! The stored and sent forms of what the register is made of: fixed widths, little endian.
 
-use super::{Accepted, Answer, Ballot, EpochRecord, Incarnation, Members, Mode, Question, Refusal, Seat, Vote};
+use super::{
+    Accepted, Answer, Ballot, EpochRecord, FoundingId, Incarnation, Members, Mode, Question, Refusal, Seat, Vote,
+};
 use crate::bytes::{Reader, Writer};
 use crate::record::Epoch;
 
@@ -34,8 +36,10 @@ impl Ballot {
 
 impl EpochRecord {
     pub(crate) fn write(&self, to: &mut Writer) {
+        to.word(self.founding.0);
         to.word(self.epoch.0);
         self.active.write(to);
+        to.word(self.process);
         to.byte(match self.mode {
             Mode::Alone => 0,
             Mode::Coupled => 1,
@@ -49,8 +53,10 @@ impl EpochRecord {
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
+            founding: FoundingId(from.word()?),
             epoch: Epoch(bounded(from.word()?)?),
             active: Seat::read(from).filter(|&seat| seat != Seat::Watch)?,
+            process: from.word()?,
             mode: match from.byte()? {
                 0 => Mode::Alone,
                 1 => Mode::Coupled,

@@ -123,9 +123,9 @@ impl Host {
                 | Effect::Promise { promise: Outgoing::Pair(to, envelope), .. } => {
                     left.push(Left::Message(to, envelope.encode()));
                 }
-                Effect::Hint(Act::Pair(PairHint::Read { from, .. })) => {
+                Effect::Hint(Act::Pair(PairHint::Read { number, from, .. })) => {
                     let records = self.read(from);
-                    inputs.push(ControllerInput::Pair(PairInput::Read { from, records }));
+                    inputs.push(ControllerInput::Pair(PairInput::Read { number, from, records }));
                 }
                 Effect::Hint(Act::ReadRecords { reader: reader @ RecordReader::Reader(_), from }) => {
                     inputs.push(ControllerInput::Records { reader, records: self.read(from) });
@@ -138,7 +138,9 @@ impl Host {
                 Effect::Hint(Act::NoEvents { .. }) => left.push(Left::Events(Vec::new())),
                 Effect::Hint(Act::RollBack { to }) => left.push(Left::RollBack(to)),
                 Effect::Hint(Act::Deposed) => left.push(Left::Deposed),
-                Effect::Hint(Act::Trouble(trouble)) => left.push(Left::Trouble(trouble)),
+                Effect::Hint(Act::Trouble(trouble) | Act::Pair(PairHint::Trouble(trouble))) => {
+                    left.push(Left::Trouble(trouble))
+                }
                 // There are no agents here, and nothing is released.
                 Effect::Hint(_) | Effect::Promise { .. } => {}
             }

@@ -9,6 +9,7 @@ pub mod coupling;
 pub mod founding;
 pub mod standby_lost;
 pub mod stop;
+pub mod strangers;
 pub mod switch_over;
 pub mod take_over;
 pub mod truncation;
@@ -43,7 +44,12 @@ pub const ALL: &[Scenario] = scenarios! {
     "S5" => coupling::acknowledgements_come_in_batches;
     "S6" => coupling::both_nodes_can_be_read;
     "S7" => founding::the_second_node_is_appointed_late_and_replaced;
-    "S8" => founding::a_first_node_without_a_second_one_works;
+    "S8" => founding::a_first_node_without_a_second_one_works,
+        strangers::a_node_of_another_cluster_is_not_obeyed,
+        strangers::a_watch_of_another_cluster_has_no_vote,
+        strangers::a_copy_of_the_standby_is_not_heard,
+        strangers::a_copy_of_the_active_is_not_heard,
+        strangers::a_node_whose_copy_was_faster_is_deposed;
     "S9" => take_over::a_killed_active_is_replaced_and_a_living_one_is_not;
     "S10" => truncation::the_failed_one_cuts_its_tail;
     "S11" => take_over::no_person_has_to_confirm_a_take_over;
@@ -52,7 +58,9 @@ pub const ALL: &[Scenario] = scenarios! {
     "S14" => stop::a_stopped_active_is_not_replaced, stop::a_person_appoints_the_standby_of_a_stopped_active;
     "S15" => standby_lost::the_standby_stops;
     "S16" => switch_over::the_active_hands_over_and_ends;
-    "S17" => switch_over::there_and_back;
+    "S17" => switch_over::there_and_back,
+        strangers::a_switch_over_is_not_refused_because_the_standby_is_just_joining,
+        strangers::a_switch_over_waits_for_a_standby_that_comes_back;
     "S18" => standby_lost::the_standby_disappears_five_times;
     "S19" => truncation::the_last_record_is_damaged;
     "S20" => take_over::an_active_that_is_not_heard_is_replaced;
@@ -101,6 +109,7 @@ pub const ALL: &[Scenario] = scenarios! {
     "9.22" => weak_spots_of_life::a_restart_before_the_first_coupling_does_not_lose_it;
     "9.23" => weak_spots_of_life::times_are_not_frozen;
     "9.24" => weak_spots_of_commits::a_replaced_active_confirms_nothing;
-    "9.25" => weak_spots_of_asking::a_late_active_loses_nothing_but_its_office,
+    "9.25" => strangers::a_late_answer_of_storage_misleads_nobody,
+        weak_spots_of_asking::a_late_active_loses_nothing_but_its_office,
         weak_spots_of_commits::a_replaced_active_is_not_acknowledged;
 };

@@ -1,7 +1,9 @@
 //! How things happen on the stage: events in order of time, links, storage, clients.
 
+use super::super::audit::no_trouble;
 use super::super::host::Left;
 use super::super::toy::{News, Number};
+use super::copies::CopyEvent;
 use super::{AGAIN, Cluster, LATENCY, LINK_PATIENCE, PATIENCE, SYNC, name, ordered};
 use baton_protocol::pair::message::Envelope;
 use baton_protocol::pair::{Mandate, PairInput};
@@ -11,12 +13,36 @@ use std::mem;
 
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    Arrive { from: Seat, to: Seat, link: u64, envelope: Envelope },
+    Arrive {
+        from: Seat,
+        to: Seat,
+        link: u64,
+        envelope: Envelope,
+    },
     Connect(Seat, Seat),
-    Down { at: Seat, of: Seat, refused: bool },
-    Synced { seat: Seat, life: u64 },
-    Due { seat: Seat, life: u64 },
-    Ask { number: Number, attempt: u64 },
+    Down {
+        at: Seat,
+        of: Seat,
+        refused: bool,
+    },
+    Synced {
+        seat: Seat,
+        life: u64,
+    },
+    Due {
+        seat: Seat,
+        life: u64,
+    },
+    Ask {
+        number: Number,
+        attempt: u64,
+    },
+    Copy(Seat, CopyEvent),
+    /// A word of a copy arrives.
+    Told {
+        to: Seat,
+        envelope: Envelope,
+    },
 }
 
 /// What is around a host.
@@ -84,13 +110,17 @@ impl Cluster {
                 }
             }
             Event::Ask { number, attempt } => self.asks(number, attempt),
+            Event::Told { to, envelope } => self.input(to, PairInput::Received(envelope)),
+            Event::Copy(seat, event) => self.copy_happens(seat, event),
         }
     }
 
     /// The one that would have to do something about it, but stands still. Its deadline it sees itself when it goes on.
     pub(super) fn who_stands_still(&self, event: &Event) -> Option<Seat> {
         let seats = match event {
-            Event::Arrive { to: seat, .. } | Event::Down { at: seat, .. } => [*seat, *seat],
+            Event::Arrive { to: seat, .. } | Event::Told { to: seat, .. } | Event::Down { at: seat, .. } => {
+                [*seat, *seat]
+            }
             Event::Synced { seat, life } | Event::Due { seat, life } if self.lives(*seat, *life) => [*seat, *seat],
             Event::Connect(one, other) => [*one, *other],
             _ => return None,
@@ -149,6 +179,7 @@ impl Cluster {
                 self.schedule(LATENCY, Event::Down { at: other, of: seat, refused: true });
             }
         }
+        self.tell_copies_of_end(seat, is_killed);
         if is_killed {
             let waiting: Vec<_> = self.clients.iter().filter(|(_, client)| client.at == seat).collect();
             let again: Vec<_> = waiting.into_iter().map(|(&number, client)| (number, client.attempt + 1)).collect();
@@ -191,14 +222,15 @@ impl Cluster {
         if self.is_trouble_expected {
             news.retain(|news| !matches!(news, News::Trouble(_)));
         }
-        if seat != Seat::Watch
-            && let Err(violation) = self.audit.look(&self.hosts[seat as usize], &news, &left)
-        {
+        let host = &self.hosts[seat as usize];
+        let look = if seat == Seat::Watch { no_trouble(host, &news) } else { self.audit.look(host, &news, &left) };
+        if let Err(violation) = look {
             self.fail(&violation);
         }
         for left in left {
             match left {
                 Left::Message(to, envelope) => {
+                    self.send_copy(to, &envelope);
                     if let Some(&link) = self.links.get(&ordered(seat, to)) {
                         self.schedule(LATENCY, Event::Arrive { from: seat, to, link, envelope });
                     }
