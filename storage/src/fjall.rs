@@ -12,6 +12,7 @@
 mod access;
 mod folder;
 mod images;
+mod install;
 mod log;
 mod mark;
 mod open;
@@ -23,7 +24,7 @@ pub use access::FjallAccess;
 use self::access::Shared;
 use self::mark::{Mark, MarkFile};
 use self::pack::Pack;
-use crate::{CELL_NAME, CELL_VALUE, Error, Recovered, Store, Synced};
+use crate::{Error, Recovered, Store, Synced, check_cell};
 use ::fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
 use baton_protocol::record::{Offset, Position, Record};
 use std::collections::BTreeMap;
@@ -329,9 +330,7 @@ impl Store for FjallStore {
 
     fn put(&mut self, cell: &str, value: &[u8]) -> Result<(), Error> {
         self.alive()?;
-        if cell.is_empty() || cell.len() > CELL_NAME || value.len() > CELL_VALUE {
-            return Err(Error::Cell { name: cell.to_owned(), bytes: value.len() });
-        }
+        check_cell(cell, value)?;
         self.cells.insert(cell.to_owned(), value.to_vec());
         Ok(())
     }
@@ -372,6 +371,19 @@ impl Store for FjallStore {
             }
             store.delete_images(|at| at < before.0)
         })
+    }
+
+    fn install(
+        &mut self,
+        at: Position,
+        chunks: &mut dyn Iterator<Item = Vec<u8>>,
+        cell: &str,
+        value: &[u8],
+    ) -> Result<(), Error> {
+        check_cell(cell, value)?;
+        self.guarded(Self::commit)?;
+        self.generation += 1;
+        self.guarded(|store| store.begin_anew(at, chunks, (cell, value)))
     }
 
     fn sync(&mut self) -> Result<Synced, Error> {

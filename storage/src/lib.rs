@@ -5,8 +5,8 @@
 //! Everything that keeps a journal implements [`Store`], and one suite of tests (`tests/storage.rs`) holds all of them to
 //! what follows. Above storage nobody may rely on anything else.
 //!
-//! **Order.** [`Store::append`], [`Store::put`], [`Store::truncate`] and [`Store::release`] are *changes*. They take effect
-//! in the order in which they are handed over. A record must follow the one before it: next offset, fitting chain.
+//! **Order.** [`Store::append`], [`Store::put`], [`Store::truncate`], [`Store::install`] and [`Store::release`] are *changes*.
+//! They take effect in the order in which they are handed over. A record must follow the one before it: next offset, fitting chain.
 //!
 //! **Sync.** [`Store::sync`] makes every change handed over before durable, with one disk sync for all of them. Only what
 //! it returned is confirmed, and only what is confirmed can be read through [`Access`].
@@ -14,7 +14,8 @@
 //! **What a crash may lose.** After a crash of the process or of the machine, the store opens with everything that was
 //! confirmed, and of the changes handed over after that with some prefix: perhaps none, perhaps all, never one without
 //! those before it. (A truncation or release that was handed over last may have happened only in part: then the records
-//! furthest from what remains are gone first, so that what is found is still one journal without gaps.)
+//! furthest from what remains are gone first, so that what is found is still one journal without gaps. Of an installation
+//! that was handed over last, all of the old journal is there, or all of the new one.)
 //!
 //! **What is refused.** Opening either yields all that was confirmed or fails with [`Error::Damaged`], which says what is
 //! intact. A torn tail that was never confirmed is cut and reported ([`Recovered::cut`]).
@@ -23,12 +24,13 @@
 //! any more, every later change is refused with [`Error::Poisoned`], and the node must halt. Opening again tells what
 //! happened.
 //!
-//! **Generations.** A truncation takes records back. [`Synced`] carries how many truncations preceded it, so that a
-//! confirmation that was under way meanwhile cannot be mistaken for one of the records written later at the same offsets.
+//! **Generations.** A truncation takes records back, and so does an installation. [`Synced`] carries how many of both
+//! preceded it, so that a confirmation that was under way meanwhile cannot be mistaken for one of the records written later at the same offsets.
 //!
 //! **Images.** An image is the application's state at a [`Position`]. It is written beside the changes, in chunks, from any
 //! thread, counts only when it is complete, and is durable when [`Access::write_image`] returns. Records before an image
-//! are not needed for recovery and can be released.
+//! are not needed for recovery and can be released. A journal can also *begin anew* with an image that was taken elsewhere
+//! ([`Store::install`]): everything else is given up for it.
 //!
 //! **Cells.** A cell is a small value under a name, replaced as a whole: the epoch record, the vote. A cell and a record
 //! handed over before the same sync become durable together or in order, never the later one alone.
@@ -69,7 +71,7 @@ pub const IMAGE_CHUNK: usize = 4 << 20;
 pub struct Synced {
     /// The end of the durable journal.
     pub end: Position,
-    /// Number of truncations since the store was opened, all of them durable.
+    /// Number of truncations and installations since the store was opened, all of them durable.
     pub generation: u64,
 }
 
@@ -80,6 +82,8 @@ pub struct Image {
     pub at: Position,
     /// Sum of the lengths of its chunks, in bytes.
     pub bytes: u64,
+    /// XXH64 of all its bytes, with seed zero. The same state may have images of different bytes.
+    pub checksum: u64,
 }
 
 /// A torn tail that was cut on opening. Nothing of it was ever confirmed.
@@ -146,6 +150,19 @@ pub trait Store {
     /// [`Error::NoSuchPosition`]. Whatever else [`Store::sync`] may fail with.
     fn truncate(&mut self, to: Position) -> Result<(), Error>;
 
+    /// Gives up all records and images, and begins anew at `at` with just this image of the state there, in chunks of at most
+    /// [`IMAGE_CHUNK`]; sets a cell with it. All of that at once; other cells stay.
+    ///
+    /// # Errors
+    /// [`Error::Cell`], as [`Store::put`]. [`Error::Chunk`], and whatever else [`Store::sync`] may fail with.
+    fn install(
+        &mut self,
+        at: Position,
+        chunks: &mut dyn Iterator<Item = Vec<u8>>,
+        cell: &str,
+        value: &[u8],
+    ) -> Result<(), Error>;
+
     /// Allows all records and images before `before` to be removed. How much of that is removed at once is the store's
     /// choice; the rest follows with later releases.
     ///
@@ -186,6 +203,13 @@ pub trait Access: Clone + Send + 'static {
     /// [`Error::NoImage`]; errors of the disk.
     fn chunks(&self, at: Position) -> Result<Chunks, Error>;
 
+    /// So many bytes of the image at `at`, from a byte on; fewer only at its end. Reads no more than the chunks in which they
+    /// are.
+    ///
+    /// # Errors
+    /// [`Error::NoImage`]; errors of the disk.
+    fn piece(&self, at: Position, from: u64, bytes: usize) -> Result<Vec<u8>, Error>;
+
     /// Writes an image of the state at `at`, which must be durable already. Takes the chunks one by one, each at most
     /// [`IMAGE_CHUNK`] long; blocks until the image is complete and durable. Does nothing if there is one at `at`.
     ///
@@ -198,4 +222,12 @@ pub trait Access: Clone + Send + 'static {
     /// # Errors
     /// Errors of the disk.
     fn cell(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
+}
+
+/// Whether a cell may be called so and have this value.
+fn check_cell(name: &str, value: &[u8]) -> Result<(), Error> {
+    if name.is_empty() || name.len() > CELL_NAME || value.len() > CELL_VALUE {
+        return Err(Error::Cell { name: name.to_owned(), bytes: value.len() });
+    }
+    Ok(())
 }

@@ -14,9 +14,8 @@
 //! [`crate::recover`], as for every store.
 
 use crate::recover::{Defect, verify};
-use crate::{
-    Access, CELL_NAME, CELL_VALUE, Chunks, Cut, Damage, Error, IMAGE_CHUNK, Image, Records, Recovered, Store, Synced,
-};
+use crate::{Access, Chunks, Cut, Damage, Error, IMAGE_CHUNK, Image, Records, Recovered, Store, Synced, check_cell};
+use baton_protocol::checksum::Checksum;
 use baton_protocol::record::{Chain, Offset, Position, Record};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -25,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How much of what was handed over, but not synced, reaches the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tail {
-    /// So many changes (records, cells, truncations, releases), in their order.
+    /// So many changes (records, cells, truncations, installations, releases), in their order.
     pub keep: usize,
     /// Whether of the next change, if it is a record, a part reaches the disk.
     pub torn: bool,
@@ -65,7 +64,7 @@ struct Disk {
     done: u64,
     /// The end with everything pending.
     end: Position,
-    /// Number of truncations in this session, pending ones included.
+    /// Number of truncations and installations in this session, pending ones included.
     generation: u64,
     /// Number of times that the disk was opened or its host died: older stores are refused.
     session: u64,
@@ -101,7 +100,31 @@ enum Change {
     Append(Record),
     Put(String, Vec<u8>),
     Truncate(Position),
+    Install(StoredImage, String, Vec<u8>),
     Release(Offset),
+}
+
+impl Change {
+    /// Whether it takes records back.
+    fn takes_back(&self) -> bool {
+        matches!(self, Self::Truncate(_) | Self::Install(..))
+    }
+}
+
+impl StoredImage {
+    /// Takes all chunks.
+    fn of(at: Position, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<Self, Error> {
+        let (mut taken, mut whole, mut bytes) = (Vec::new(), Checksum::new(0), 0);
+        for chunk in chunks {
+            if chunk.len() > IMAGE_CHUNK {
+                return Err(Error::Chunk { bytes: chunk.len() });
+            }
+            whole.update(&chunk);
+            bytes += chunk.len() as u64;
+            taken.push(chunk);
+        }
+        Ok(Self { image: Image { at, bytes, checksum: whole.finish() }, chunks: taken.into(), damaged: false })
+    }
 }
 
 impl Journal {
@@ -135,6 +158,14 @@ impl Journal {
                 self.images.retain(|&at, _| at <= to.offset.0);
                 let keep = to.offset.0.saturating_sub(self.released.offset.0);
                 self.records.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+            }
+            Change::Install(image, cell, value) => {
+                let at = image.image.at;
+                (self.confirmed, self.released) = (at, at);
+                self.records.clear();
+                self.images = BTreeMap::from([(at.offset.0, image)]);
+                self.versions += 1;
+                self.cells.insert(cell, value);
             }
             Change::Release(before) => {
                 self.images.retain(|&at, _| at >= before.0);
@@ -313,6 +344,7 @@ impl Disk {
                 Change::Append(record) if record.id.after().offset == offset => return Some(record.id.after()),
                 Change::Truncate(to) if to.offset == offset => return Some(*to),
                 Change::Truncate(to) if to.offset < offset => return None,
+                Change::Install(image, ..) => return Some(image.image.at).filter(|at| at.offset == offset),
                 _ => {}
             }
         }
@@ -345,7 +377,7 @@ impl Disk {
         self.durable.confirmed = self.durable.end();
         self.durable.confirmed_versions = self.durable.versions;
         // The truncations that are still pending are not in what is confirmed now.
-        let pending = self.pending.iter().filter(|change| matches!(change, Change::Truncate(_))).count() as u64;
+        let pending = self.pending.iter().filter(|change| change.takes_back()).count() as u64;
         Ok(Synced { end: self.durable.confirmed, generation: self.generation - pending })
     }
 
@@ -458,9 +490,7 @@ impl Store for SimStore {
 
     fn put(&mut self, cell: &str, value: &[u8]) -> Result<(), Error> {
         let mut disk = self.alive()?;
-        if cell.is_empty() || cell.len() > CELL_NAME || value.len() > CELL_VALUE {
-            return Err(Error::Cell { name: cell.to_owned(), bytes: value.len() });
-        }
+        check_cell(cell, value)?;
         disk.pending.push_back(Change::Put(cell.to_owned(), value.to_vec()));
         Ok(())
     }
@@ -476,9 +506,31 @@ impl Store for SimStore {
         Ok(())
     }
 
+    fn install(
+        &mut self,
+        at: Position,
+        chunks: &mut dyn Iterator<Item = Vec<u8>>,
+        cell: &str,
+        value: &[u8],
+    ) -> Result<(), Error> {
+        check_cell(cell, value)?;
+        let image = StoredImage::of(at, chunks);
+        let mut disk = self.alive()?;
+        disk.poisoned = image.is_err();
+        disk.pending.push_back(Change::Install(image?, cell.to_owned(), value.to_vec()));
+        disk.generation += 1;
+        disk.end = at;
+        Ok(())
+    }
+
     fn release(&mut self, before: Offset) -> Result<(), Error> {
         let mut disk = self.alive()?;
-        if !disk.durable.images.keys().any(|&at| at >= before.0) {
+        let durable = disk.durable.images.keys().copied();
+        let pending = disk.pending.iter().filter_map(|change| match change {
+            Change::Install(image, ..) => Some(image.image.at.offset.0),
+            _ => None,
+        });
+        if !durable.chain(pending).any(|at| at >= before.0) {
             return Err(Error::NotCovered { before });
         }
         disk.pending.push_back(Change::Release(before));
@@ -538,15 +590,15 @@ impl Access for SimAccess {
         Ok(Box::new((0..chunks.len()).map(move |index| Ok(chunks[index].clone()))))
     }
 
+    fn piece(&self, at: Position, from: u64, bytes: usize) -> Result<Vec<u8>, Error> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let whole: Vec<Vec<u8>> = self.chunks(at)?.collect::<Result<_, _>>()?;
+        Ok(whole.concat().into_iter().skip(from).take(bytes).collect())
+    }
+
     fn write_image(&self, at: Position, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<Image, Error> {
         // The chunks are taken before the disk is locked: they may come from someone who reads it.
-        let mut taken = Vec::new();
-        for chunk in chunks {
-            if chunk.len() > IMAGE_CHUNK {
-                return Err(Error::Chunk { bytes: chunk.len() });
-            }
-            taken.push(chunk);
-        }
+        let stored = StoredImage::of(at, chunks)?;
         let mut disk = self.alive()?;
         disk.fault()?;
         let durable = disk.durable.end();
@@ -556,8 +608,6 @@ impl Access for SimAccess {
         if disk.durable.position_before(at.offset) != Some(at) {
             return Err(Error::NoSuchPosition(at));
         }
-        let image = Image { at, bytes: taken.iter().map(|chunk| chunk.len() as u64).sum() };
-        let stored = StoredImage { image, chunks: taken.into(), damaged: false };
         Ok(disk.durable.images.entry(at.offset.0).or_insert(stored).image)
     }
 

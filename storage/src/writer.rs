@@ -43,6 +43,17 @@ pub enum Change {
     },
     /// [`Store::truncate`].
     Truncate(Position),
+    /// [`Store::install`].
+    Install {
+        /// Where the journal begins anew.
+        at: Position,
+        /// The image, in chunks of at most [`IMAGE_CHUNK`](crate::IMAGE_CHUNK).
+        chunks: Vec<Vec<u8>>,
+        /// Name of the cell that is set with it.
+        cell: String,
+        /// Its new value.
+        value: Vec<u8>,
+    },
     /// [`Store::release`].
     Release(Offset),
 }
@@ -50,7 +61,7 @@ pub enum Change {
 /// What the writer has done.
 #[derive(Debug)]
 pub enum Report {
-    /// Everything submitted up to some change is durable: all records before this end, and every cell and truncation that
+    /// Everything submitted up to some change is durable: all records before this end, and every cell, truncation and installation that
     /// was submitted before the last of them.
     Synced {
         /// The durable journal.
@@ -191,8 +202,8 @@ fn run<S: Store>(mut store: S, changes: &Receiver<Change>, report: &Reporter) ->
             Err(RecvTimeoutError::Disconnected) => return store.settle(),
         };
         let mut bytes = 0;
-        while let Some(change) = next {
-            bytes += apply(&mut store, &change)?;
+        while let Some(mut change) = next {
+            bytes += apply(&mut store, &mut change)?;
             count += 1;
             group.push(change);
             next = if bytes < GROUP { changes.try_recv().ok() } else { None };
@@ -206,7 +217,7 @@ fn run<S: Store>(mut store: S, changes: &Receiver<Change>, report: &Reporter) ->
 }
 
 /// Returns roughly how many bytes wait because of this change.
-fn apply<S: Store>(store: &mut S, change: &Change) -> Result<usize, Error> {
+fn apply<S: Store>(store: &mut S, change: &mut Change) -> Result<usize, Error> {
     match change {
         Change::Append(records) => {
             store.append(records)?;
@@ -217,6 +228,9 @@ fn apply<S: Store>(store: &mut S, change: &Change) -> Result<usize, Error> {
             Ok(value.len())
         }
         Change::Truncate(to) => store.truncate(*to).map(|()| 0),
+        Change::Install { at, chunks, cell, value } => {
+            store.install(*at, &mut std::mem::take(chunks).into_iter(), cell, value).map(|()| 0)
+        }
         Change::Release(before) => store.release(*before).map(|()| 0),
     }
 }

@@ -112,6 +112,15 @@ impl Access for FjallAccess {
         })))
     }
 
+    fn piece(&self, at: Position, from: u64, bytes: usize) -> Result<Vec<u8>, Error> {
+        if self.shared.parts().images.get(&at.offset.0).is_none_or(|image| image.at != at) {
+            return Err(Error::NoImage(at));
+        }
+        let piece =
+            images::Reader::open(&self.shared.folder, at.offset.0).and_then(|mut reader| reader.piece(from, bytes));
+        piece.map_err(|reason| self.shared.damaged(format_args!("the image at offset {}: {reason}", at.offset)))
+    }
+
     fn write_image(&self, at: Position, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<Image, Error> {
         let shared = &self.shared;
         let _one_at_a_time = shared.imaging.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,6 +144,11 @@ impl Access for FjallAccess {
             // A truncation meanwhile has taken back what the image shows.
             images::remove(&shared.folder, at.offset.0)?;
             return Err(Error::NotDurable { at, durable: parts.durable });
+        }
+        if at.offset < parts.released.offset {
+            // The journal has begun anew meanwhile.
+            images::remove(&shared.folder, at.offset.0)?;
+            return Err(Error::NoSuchPosition(at));
         }
         parts.images.insert(at.offset.0, image);
         Ok(image)

@@ -4,7 +4,9 @@ use super::access::{Parts, Shared};
 use super::folder::{Folder, Found, io_error};
 use super::log::CutLog;
 use super::mark::{Mark, MarkFile};
-use super::{Active, CACHE, FjallStore, LOG, Options, database_error, images, keyspace_options, log, pack, salvage};
+use super::{
+    Active, CACHE, FjallStore, LOG, Options, database_error, images, install, keyspace_options, log, pack, salvage,
+};
 use crate::recover::{Defect, Refused, Verified, verify};
 use crate::{Cut, Damage, Error, Image, Recovered};
 use ::fjall::{Database, Keyspace};
@@ -122,10 +124,11 @@ fn recover(folder: Folder, options: Options) -> Result<(FjallStore, Recovered), 
         findings.log.saved = Some(folder.found());
     }
     let mut contents = Contents::read(&folder).map_err(|reason| findings.damaged(reason))?;
-    let images = Images::read(&folder)?;
-    let Some(marks) = marks else {
+    let Some(mut marks) = marks else {
         return Err(findings.damaged("the file with the mark is missing or damaged"));
     };
+    install::go_on(&folder, &mut contents, Some(&mut marks))?.map_err(|reason| findings.damaged(reason))?;
+    let images = Images::read(&folder)?;
     let Mark { confirmed, released, cells: versions, .. } = marks.mark();
 
     contents.remove_released(released).map_err(database_error(&folder.path, "opening"))?;
@@ -206,6 +209,9 @@ pub(super) struct Contents {
     pub(super) database: Database,
     pub(super) segments: BTreeMap<u64, Keyspace>,
     pub(super) cells: Result<Cells, String>,
+    pub(super) cells_keyspace: Option<Keyspace>,
+    /// The journal begins anew here, and what was before is not yet removed.
+    pub(super) installing: Option<Position>,
 }
 
 /// What a walk has seen.
@@ -229,12 +235,18 @@ impl Contents {
             }
         }
         let name = pack::cells_name(folder.instance);
-        let cells = if database.keyspace_exists(&name) {
-            read_cells(&database.keyspace(&name, keyspace_options).map_err(unreadable)?)
-        } else {
-            Err("the cells are missing, or the database is that of another journal".to_owned())
+        let mut cells_keyspace = None;
+        if database.keyspace_exists(&name) {
+            cells_keyspace = Some(database.keyspace(&name, keyspace_options).map_err(unreadable)?);
+        }
+        let missing = || Err("the cells are missing, or the database is that of another journal".to_owned());
+        let (cells, installing) = match &cells_keyspace {
+            Some(keyspace) => (read_cells(keyspace), keyspace.get(install::NOTE).map_err(unreadable)?),
+            None => (missing(), None),
         };
-        Ok(Self { database, segments, cells })
+        let installing = installing.as_deref().and_then(|note| pack::unsealed(install::NOTE, note)?.first_chunk());
+        let installing = installing.map(Position::decode);
+        Ok(Self { database, segments, cells, cells_keyspace, installing })
     }
 
     /// Removes what an interrupted release left: segments after which another one begins before the position of release.
@@ -300,6 +312,9 @@ fn read_cells(keyspace: &Keyspace) -> Result<Cells, String> {
     let mut versions = 0;
     for entry in keyspace.iter() {
         let (key, value) = entry.into_inner().map_err(|error| format!("the cells are not readable: {error}"))?;
+        if *key == *install::NOTE {
+            continue;
+        }
         let name = String::from_utf8_lossy(&key).into_owned();
         let (version, value) = pack::cell(&key, &value).ok_or_else(|| format!("the cell {name:?} is damaged"))?;
         versions = versions.max(version);

@@ -10,7 +10,7 @@ use super::folder::{Folder, io_error, sync_folder};
 use super::mark::MarkFile;
 use super::open::{Contents, Findings, Images};
 use super::pack::{self, Pack};
-use super::{Options, database_error, keyspace_options, log};
+use super::{Options, database_error, install, keyspace_options, log};
 use crate::{Error, Recovered};
 use ::fjall::{Database, Keyspace, PersistMode};
 use baton_protocol::record::Position;
@@ -20,14 +20,14 @@ use std::time::SystemTime;
 
 /// Opens what is intact, and writes down that this is the journal now.
 pub(super) fn salvage(folder: Folder, options: Options) -> Result<(FjallStore, Recovered), Error> {
-    let marks = MarkFile::open(&folder.path, folder.instance)?;
+    let mut marks = MarkFile::open(&folder.path, folder.instance)?;
     let mut findings = Findings::new(&folder, marks.as_ref().map(MarkFile::mark));
     let mut notes = Vec::new();
     let database_error = database_error(&folder.path, "salvaging");
     if folder.database().is_dir() {
         log::inspect(&folder.database(), &folder.found())?;
     }
-    let images = Images::read(&folder)?;
+    let mut images = Images::read(&folder)?;
     let mut contents = match Contents::read(&folder) {
         Ok(contents) => contents,
         Err(_) if images.whole.is_empty() => return Err(findings.damaged("nothing is intact")),
@@ -37,6 +37,16 @@ pub(super) fn salvage(folder: Folder, options: Options) -> Result<(FjallStore, R
             Contents::read(&folder).map_err(|reason| findings.damaged(reason))?
         }
     };
+
+    // What could not be begun anew is given up; the journal before may still be there.
+    if contents.installing.is_some() {
+        if let Err(reason) = install::go_on(&folder, &mut contents, marks.as_mut())? {
+            notes.push(format!("lost and given up: {reason}"));
+            install::give_up(&folder, &contents)?;
+        }
+        findings.mark = marks.as_ref().map(MarkFile::mark);
+        images = Images::read(&folder)?;
+    }
 
     // From where the journal reaches furthest; of equals the first, which keeps most.
     let released = findings.mark.map_or(Position::ORIGIN, |mark| mark.released);

@@ -1,7 +1,7 @@
 //! What every store must do, whatever it is made of.
 
 use crate::sample::{journal, records};
-use baton_protocol::record::{Offset, Position, Record};
+use baton_protocol::record::{Chain, Epoch, Offset, Position, Record};
 use baton_storage::{Access, Error, Recovered, Store};
 
 /// A place where a store lives, and what can be done to it from outside.
@@ -30,6 +30,9 @@ pub(crate) fn all<P: Place>(new: impl Fn() -> P) {
         truncation_everywhere,
         images_and_tails,
         broken_off_images_do_not_count,
+        pieces_of_images,
+        installing,
+        installing_or_not,
         release_gives_space_back,
         release_needs_an_image,
         reading_while_writing,
@@ -228,6 +231,121 @@ fn broken_off_images_do_not_count<P: Place>(place: P) {
     assert_eq!(chunks, image(3));
 }
 
+fn pieces_of_images<P: Place>(place: P) {
+    let (all, end) = journal(20);
+    let (mut store, _) = place.open().unwrap();
+    store.append(&all).unwrap();
+    store.sync().unwrap();
+    let access = store.access();
+    let written = access.write_image(end, &mut image(9).into_iter()).unwrap();
+    let whole = image(9).concat();
+    assert_eq!(written.checksum, baton_protocol::checksum::checksum(0, &whole));
+    assert_eq!(access.image(), Some(written));
+    for from in [0, 1, 999, 1000, 1001, 2999, 3000, 5000, whole.len() - 1, whole.len(), whole.len() + 5] {
+        for bytes in [0, 1, 700, 1000, 2500, whole.len()] {
+            let expected = &whole[from.min(whole.len())..(from + bytes).min(whole.len())];
+            assert_eq!(access.piece(end, from as u64, bytes).unwrap(), expected, "{bytes} from {from}");
+        }
+    }
+    assert!(matches!(access.piece(all[5].id.after(), 0, 1), Err(Error::NoImage(_))));
+}
+
+/// A position that no journal of these tests has.
+fn elsewhere(offset: u64) -> Position {
+    Position { epoch: Epoch(9), offset: Offset(offset), chain: Chain(offset * 77 + 1) }
+}
+
+fn installing<P: Place>(place: P) {
+    let (mut store, _) = place.open().unwrap();
+    let (all, end) = records(Position::ORIGIN, 1, 60);
+    store.append(&all).unwrap();
+    store.put("vote", b"x").unwrap();
+    store.sync().unwrap();
+    store.access().write_image(end, &mut image(2).into_iter()).unwrap();
+    let mut generation = 0;
+    // Behind, within, at the end of and far beyond what is there; and over an image that was installed before.
+    for at in [20, 70, 70, 1000, 3].map(elsewhere) {
+        let (more, _) = records(store.end(), 9, 5);
+        store.append(&more).unwrap();
+        store.install(at, &mut image(5).into_iter(), "epochs", &at.offset.0.to_be_bytes()).unwrap();
+        generation += 1;
+        assert_eq!(store.end(), at);
+        let synced = store.sync().unwrap();
+        assert_eq!((synced.end, synced.generation), (at, generation));
+        let (more, end) = records(at, 9, 30);
+        store.append(&more).unwrap();
+        assert_eq!(store.sync().unwrap().end, end);
+        let access = store.access();
+        assert_eq!(access.image().unwrap().at, at);
+        assert_eq!(access.chunks(at).unwrap().map(Result::unwrap).collect::<Vec<_>>(), image(5));
+        assert_eq!(read(&access, at.offset.0), more);
+        let before = Offset(at.offset.0 - 1);
+        assert!(matches!(access.records(before).map(drop), Err(Error::Released { .. })));
+        assert!(matches!(access.write_image(elsewhere(1), &mut image(1).into_iter()), Err(Error::NoSuchPosition(_))));
+        drop(access);
+        if at.offset.0 != 70 {
+            place.crash(store);
+            let opened = place.open().unwrap();
+            (store, generation) = (opened.0, 0);
+            let recovered = opened.1;
+            assert_eq!((recovered.released, recovered.end, recovered.cut), (at, end, None));
+            assert_eq!(recovered.image.map(|image| image.at), Some(at));
+            assert_eq!(
+                (&*recovered.cells["epochs"], &*recovered.cells["vote"]),
+                (&at.offset.0.to_be_bytes()[..], &b"x"[..])
+            );
+            assert_eq!(read(&store.access(), at.offset.0), more);
+        }
+    }
+    // It is a journal as any other.
+    let at = elsewhere(3);
+    store.truncate(at).unwrap();
+    assert_eq!(store.sync().unwrap().end, at);
+    let (more, end) = records(at, 10, 40);
+    store.append(&more).unwrap();
+    store.sync().unwrap();
+    store.access().write_image(end, &mut image(2).into_iter()).unwrap();
+    store.release(end.offset).unwrap();
+    store.sync().unwrap();
+    place.crash(store);
+    assert_eq!(place.open().unwrap().1.image.unwrap().at, end);
+}
+
+/// After a crash there is the old journal or the new one.
+fn installing_or_not<P: Place>(place: P) {
+    let (all, end) = journal(30);
+    let (mut store, _) = place.open().unwrap();
+    store.append(&all[..20]).unwrap();
+    store.put("epochs", b"old").unwrap();
+    store.sync().unwrap();
+    store.append(&all[20..]).unwrap();
+    let at = elsewhere(25);
+    let too_long = vec![0; baton_storage::CELL_VALUE + 1];
+    assert!(matches!(store.install(at, &mut image(1).into_iter(), "large", &too_long), Err(Error::Cell { .. })));
+    store.install(at, &mut image(3).into_iter(), "epochs", b"new").unwrap();
+    let (more, _) = records(at, 9, 3);
+    store.append(&more).unwrap();
+    place.crash(store);
+    let (store, recovered) = place.open().unwrap();
+    if recovered.cells["epochs"] == b"old" {
+        assert_eq!((recovered.released, recovered.image), (Position::ORIGIN, None));
+        assert!(recovered.end.offset.0 >= 20 && recovered.end.offset <= end.offset);
+        assert_eq!(read(&store.access(), 0), all[..recovered.end.offset.0 as usize]);
+    } else {
+        assert_eq!((recovered.released, recovered.image.unwrap().at), (at, at));
+        let found = read(&store.access(), 25);
+        assert_eq!(found, more[..found.len()]);
+    }
+    drop(store);
+    // What is no image ends the store, and changes nothing.
+    let (mut store, before) = place.open().unwrap();
+    let too_long = image(3).into_iter().chain([vec![0; baton_storage::IMAGE_CHUNK + 1]]);
+    assert!(store.install(elsewhere(99), &mut too_long.into_iter(), "epochs", b"newer").is_err());
+    assert!(matches!(store.sync(), Err(Error::Poisoned)));
+    drop(store);
+    assert_eq!(place.open().unwrap().1, before);
+}
+
 fn release_gives_space_back<P: Place>(place: P) {
     let (mut store, _) = place.open().unwrap();
     let mut all = Vec::new();
@@ -323,7 +441,15 @@ fn random_changes<P: Place>(place: P) {
         store.put("votes", &votes.to_be_bytes()).unwrap();
         for step in 0..150 {
             let end = store.end();
-            match random(10) {
+            match random(11) {
+                10 => {
+                    let at =
+                        Position { epoch: Epoch(epoch), offset: Offset(newest + 1 + random(90)), chain: Chain(step) };
+                    store.install(at, &mut image(2).into_iter(), "votes", &votes.to_be_bytes()).unwrap();
+                    store.sync().unwrap();
+                    all.clear();
+                    (first, newest) = (at.offset.0, at.offset.0);
+                }
                 0..4 => {
                     let (more, _) = records(end, epoch, random(60));
                     store.append(&more).unwrap();

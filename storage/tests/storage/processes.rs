@@ -3,7 +3,7 @@
 
 use crate::folder::NAME;
 use crate::sample::{new_folder, payload, records};
-use baton_protocol::record::{Offset, Position};
+use baton_protocol::record::{Chain, Epoch, Offset, Position};
 use baton_storage::fjall::{FjallStore, Options};
 use baton_storage::{Access, Error, Store};
 use std::io::{BufRead, BufReader, Write};
@@ -77,6 +77,16 @@ fn work(path: &Path, round: u64) {
                 store.release(end.offset).unwrap();
             }
         }
+        if step % 11 == 0 {
+            // Behind the end or beyond it.
+            let offset = store.end().offset.0 + step % 60 - (store.end().offset.0 + step % 60).min(30);
+            let at = Position { epoch: Epoch(round), offset: Offset(offset + 1), chain: Chain(step) };
+            say(&format!("installing {} {step}", at.offset));
+            let cell = [round.to_be_bytes(), step.to_be_bytes()].concat();
+            store.install(at, &mut (0..20).map(|n| vec![n; 500]), "installed", &cell).unwrap();
+            store.sync().unwrap();
+            say(&format!("installed {} {step}", at.offset));
+        }
         if step % 7 == 0 {
             // Only what is after the newest image may be cut.
             let keep = store.access().image().map_or(0, |image| image.at.offset.0).max(end.offset.0.saturating_sub(20));
@@ -102,6 +112,9 @@ struct Expected {
     most: u64,
     step: (u64, u64),
     next_step: (u64, u64),
+    /// The last installation that was confirmed, and where it may begin anew meanwhile.
+    installed: (u64, u64),
+    installing: Option<(u64, (u64, u64))>,
 }
 
 fn learn(expected: &mut Expected, round: u64, said: &[Vec<String>]) {
@@ -117,6 +130,12 @@ fn learn(expected: &mut Expected, round: u64, said: &[Vec<String>]) {
                 expected.least = number(&line[1]);
                 expected.step = (round, number(&line[2]));
             }
+            "installing" => expected.installing = Some((number(&line[1]), (round, number(&line[2])))),
+            "installed" => {
+                (expected.least, expected.most) = (number(&line[1]), number(&line[1]));
+                expected.installed = (round, number(&line[2]));
+                expected.installing = None;
+            }
             "truncating" => expected.least = number(&line[1]),
             "truncated" => (expected.least, expected.most) = (number(&line[1]), number(&line[1])),
             other => panic!("{other}"),
@@ -124,13 +143,22 @@ fn learn(expected: &mut Expected, round: u64, said: &[Vec<String>]) {
     }
 }
 
-/// Opens and compares; returns the end.
-fn verify(path: &Path, expected: &Expected) -> u64 {
+/// Opens and compares; returns the end, and the last installation.
+fn verify(path: &Path, expected: &Expected) -> (u64, (u64, u64)) {
     let (store, recovered) = FjallStore::open(path, NAME, OPTIONS).unwrap_or_else(|error| panic!("{error}"));
     let end = recovered.end.offset.0;
-    assert!(expected.least <= end && end <= expected.most, "{end} found, {expected:?}");
     let word = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap());
-    let step = recovered.cells.get("step").map_or((0, 0), |step| (word(&step[..8]), word(&step[8..])));
+    let cell = |name| recovered.cells.get(name).map_or((0, 0), |cell| (word(&cell[..8]), word(&cell[8..])));
+    let (step, installed) = (cell("step"), cell("installed"));
+    match expected.installing {
+        Some((at, which)) if installed == which => {
+            assert_eq!((recovered.released.offset.0, end), (at, at), "{expected:?}");
+        }
+        _ => {
+            assert_eq!(installed, expected.installed, "{expected:?}");
+            assert!(expected.least <= end && end <= expected.most, "{end} found, {expected:?}");
+        }
+    }
     assert!(step == expected.step || step == expected.next_step, "{step:?} found, {expected:?}");
     let mut next = recovered.released.offset.0;
     for record in store.access().records(recovered.released.offset).unwrap() {
@@ -144,7 +172,7 @@ fn verify(path: &Path, expected: &Expected) -> u64 {
     }
     // A kill may come between two writes of one batch, so a torn tail is possible; damage is not.
     assert!(recovered.notes.is_empty(), "{:?}", recovered.notes);
-    end
+    (end, installed)
 }
 
 #[test]
@@ -153,7 +181,8 @@ fn nothing_confirmed_is_lost_when_processes_are_killed() {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
     println!("seed {seed}");
     let mut random = u64::from(seed) | 1;
-    let mut expected = Expected { least: 0, most: 0, step: (0, 0), next_step: (0, 0) };
+    let mut expected =
+        Expected { least: 0, most: 0, step: (0, 0), next_step: (0, 0), installed: (0, 0), installing: None };
     let mut confirmed = 0;
     for round in 1..=24 {
         random ^= random << 13;
@@ -168,8 +197,9 @@ fn nothing_confirmed_is_lost_when_processes_are_killed() {
         child.wait().unwrap();
         learn(&mut expected, round, &said);
         confirmed += said.iter().filter(|line| line[0] == "confirmed").count();
-        let end = verify(folder.path(), &expected);
+        let (end, installed) = verify(folder.path(), &expected);
         (expected.least, expected.most) = (end, end);
+        (expected.installed, expected.installing) = (installed, None);
     }
     println!("{confirmed} confirmations");
     assert!(confirmed > 100, "only {confirmed} confirmations");

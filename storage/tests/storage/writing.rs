@@ -35,6 +35,15 @@ impl Store for Gated {
     fn truncate(&mut self, to: Position) -> Result<(), Error> {
         self.store.truncate(to)
     }
+    fn install(
+        &mut self,
+        at: Position,
+        chunks: &mut dyn Iterator<Item = Vec<u8>>,
+        cell: &str,
+        value: &[u8],
+    ) -> Result<(), Error> {
+        self.store.install(at, chunks, cell, value)
+    }
     fn release(&mut self, before: Offset) -> Result<(), Error> {
         self.store.release(before)
     }
