@@ -260,10 +260,9 @@ fn acknowledgements_are_durable(host: &Host, left: &[Left]) -> Result<(), Violat
     for left in left {
         if let Left::Message(_, envelope) = left
             && let Message::Acknowledged { position, .. } = envelope.message
+            && host.disk().position(position.offset) != Some(position)
         {
-            if host.disk().position(position.offset) != Some(position) {
-                return Err(format!("S3: {} acknowledges {}, which it has not", host.seat(), position.offset));
-            }
+            return Err(format!("S3: {} acknowledges {}, which it has not", host.seat(), position.offset));
         }
     }
     Ok(())

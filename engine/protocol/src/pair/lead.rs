@@ -93,7 +93,9 @@ impl Pair {
         }
         let image = journal.image();
         let is_released = common < journal.released();
-        if is_released || (self.config.bugs.has(Bug::InstallBehind) && image.offset > Offset::ZERO) {
+        let is_behind =
+            self.config.bugs.has(Bug::InstallBehind) && image.offset > Offset::ZERO && image.offset < common;
+        if is_released || is_behind {
             return self.offer(session, common, out);
         }
         let at = match common {
