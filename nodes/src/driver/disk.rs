@@ -201,6 +201,9 @@ mod simulated {
                 Change::Append(records) => self.store.append(&records),
                 Change::Put { cell, value } => self.store.put(&cell, &value),
                 Change::Truncate(to) => self.store.truncate(to),
+                Change::Install { at, chunks, cell, value } => {
+                    self.store.install(at, &mut chunks.into_iter(), &cell, &value)
+                }
                 Change::Release(before) => self.store.release(before),
             };
             if let Err(error) = done {
