@@ -42,6 +42,7 @@ extern crate alloc;
 mod alarms;
 pub mod answers;
 pub mod attempt;
+pub mod client;
 pub mod codec;
 pub mod controller;
 pub mod director;
