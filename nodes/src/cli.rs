@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ctl::arguments::CtlArguments;
 use crate::daemon::DaemonArguments;
-use crate::{check, daemon, init, journal, process, run, schema};
+use crate::{check, ctl, daemon, init, journal, process, run, schema};
 
 /// Workload automation: runs workflows of jobs.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ enum Command {
     Controller(DaemonArguments),
     /// Run a cluster watch: a daemon, the third voter of a pair.
     Watch(DaemonArguments),
+    /// Operate controllers: see how they are, add and look after orders, deploy items, switch over.
+    Ctl(CtlArguments),
     /// Look into journals, check and repair them.
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -209,13 +212,15 @@ pub fn main() -> ExitCode {
         Command::Init(command) => init::main(&command),
         Command::Controller(arguments) => daemon::controller_main(&arguments),
         Command::Watch(arguments) => daemon::watch_main(&arguments),
+        Command::Ctl(arguments) => ctl::main(&arguments),
         Command::Journal(command) => journal::main(&command),
         Command::Schema => schema::main(),
         Command::Guard(GuardArguments { directory }) => process::guard_main(Path::new(&directory)),
     }
 }
 
-fn argument(text: &str) -> Result<(String, String), String> {
+/// `NAME=VALUE`
+pub(crate) fn argument(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err("expected NAME=VALUE".into()),

@@ -6,6 +6,7 @@ pub mod api;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod daemon;
 pub mod documents;
 pub mod driver;

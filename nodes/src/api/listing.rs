@@ -45,7 +45,6 @@ pub(super) async fn overview(api: &Api) -> Result<Answer, Refusal> {
         ("orders", object([("count", number(*orders as u64))])),
         ("items", object([("count", number(*items as u64))])),
         ("agents", object([("count", number(*agents as u64)), ("coupled", number(*coupled_agents as u64))])),
-        ("eventId", number(status.last_event_id.0)),
     ];
     if let Some(pair) = status.standing.pair {
         members.push(("nodeId", Value::from(node_id(pair.seat))));

@@ -122,7 +122,6 @@ impl Status {
             let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             members.push(("standbyLag", object([("records", number(lag)), ("milliseconds", number(millis))])));
         }
-        members.push(("eventId", number(self.last_event_id.0)));
         Value::Object(members.into_iter().map(|(name, value)| (Name::from(name), value)).collect())
     }
 
