@@ -15,7 +15,7 @@ use baton_workflow::problem::Problem;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Method, StatusCode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -23,6 +23,9 @@ use tokio::task::AbortHandle;
 
 /// Things heard that wait to be told.
 const HEARD: usize = 64;
+
+/// Events that came while something else was asked, and wait to be taken. When there are more, they are read again later.
+const WAITING: usize = 10_000;
 
 /// Longest line of a stream of events, in bytes.
 const LINE: usize = 64 << 20;
@@ -89,7 +92,6 @@ enum Said {
 /// What a step has led to.
 enum Step {
     Nothing,
-    Event(String),
     Torn(Problem),
 }
 
@@ -104,6 +106,9 @@ pub struct Session {
     said: mpsc::Receiver<Said>,
     last_call: u64,
     done: Vec<(CallId, Result<Answered, GaveUp>)>,
+    events: VecDeque<String>,
+    /// No more events are read until those which wait are taken; then those after this one.
+    paused: Option<EventId>,
     trouble: String,
     /// Tells a person what is waited for.
     tell: fn(&str),
@@ -128,6 +133,8 @@ impl Session {
             said,
             last_call: 0,
             done: Vec::new(),
+            events: VecDeque::new(),
+            paused: None,
             trouble: "none".to_owned(),
             tell,
         })
@@ -178,6 +185,8 @@ impl Session {
 
     /// Reads events from now on.
     pub fn follow(&mut self, after: EventId) {
+        self.events.clear();
+        self.paused = None;
         let mut out = Vec::new();
         self.client.follow(self.clock.instant(), after, &mut out);
         self.carry_out(out);
@@ -189,10 +198,14 @@ impl Session {
     /// When the events that follow are not there any more.
     pub async fn event(&mut self) -> Result<String, Unanswered> {
         loop {
-            match self.step(None).await {
-                Step::Event(event) => return Ok(event),
-                Step::Torn(problem) => return Err(Unanswered::Torn(problem)),
-                Step::Nothing => {}
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            if let Some(after) = self.paused.take() {
+                self.follow(after);
+            }
+            if let Step::Torn(problem) = self.step(None).await {
+                return Err(Unanswered::Torn(problem));
             }
         }
     }
@@ -214,7 +227,14 @@ impl Session {
                         self.client.heard(now, exchange, heard, &mut out);
                         Step::Nothing
                     }
-                    Said::Event(exchange, id, event) if self.client.event(now, exchange, id) => Step::Event(event),
+                    Said::Event(exchange, id, event) if self.client.event(now, exchange, id) => {
+                        self.events.push_back(event);
+                        if self.events.len() >= WAITING {
+                            self.paused = Some(id);
+                            self.client.unfollow(&mut out);
+                        }
+                        Step::Nothing
+                    }
                     Said::Life(exchange) => {
                         self.client.sign_of_life(now, exchange);
                         Step::Nothing

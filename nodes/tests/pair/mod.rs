@@ -27,7 +27,7 @@ const SEATS: [Seat; 3] = [Seat::First, Seat::Second, Seat::Watch];
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Where the voters keep what they know, and where they listen.
-struct Cluster {
+pub(crate) struct Cluster {
     folder: TempDir,
     ports: [u16; 3],
 }
@@ -37,7 +37,7 @@ fn name(seat: Seat) -> &'static str {
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Held all at once, so that they differ.
         let listeners = SEATS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
@@ -60,7 +60,7 @@ impl Cluster {
         Journal::open(&self.folder.path().join(name(seat)), name(seat), Options::default()).unwrap()
     }
 
-    async fn watch(&self) -> (WatchNode, News) {
+    pub(crate) async fn watch(&self) -> (WatchNode, News) {
         let (operator, news) = Operator::new("watch");
         let opened = self.opened(Seat::Watch);
         let membership = self.membership(Seat::Watch);
@@ -68,7 +68,7 @@ impl Cluster {
         (node::start_watch(&membership, Timing::DEFAULT, opened, operator, surroundings).await.unwrap(), news)
     }
 
-    async fn controller(&self, seat: Seat) -> (ControllerNode, News) {
+    pub(crate) async fn controller(&self, seat: Seat) -> (ControllerNode, News) {
         let (operator, news) = Operator::new(name(seat));
         let config = ControllerConfig {
             controller_id: ControllerId::new("Controller"),
@@ -84,13 +84,13 @@ impl Cluster {
     }
 }
 
-async fn until(node: &ControllerNode, what: &str, condition: impl Fn(&Standing) -> bool) -> Standing {
+pub(crate) async fn until(node: &ControllerNode, what: &str, condition: impl Fn(&Standing) -> bool) -> Standing {
     let mut standing = node.client.standing();
     let reached = timeout(DEADLINE, standing.wait_for(condition)).await.map(|reached| *reached.unwrap());
     reached.unwrap_or_else(|_| panic!("not {what}: {:?}", *node.client.standing().borrow()))
 }
 
-fn is_coupled_active(standing: &Standing) -> bool {
+pub(crate) fn is_coupled_active(standing: &Standing) -> bool {
     standing.is_coupled() && standing.is_active() && standing.marks.acked == Some(standing.marks.end)
 }
 

@@ -1,0 +1,101 @@
+//! Streams of events: from where, what, and how they end.
+
+use super::world::{World, get, text};
+use super::{addition, number};
+use baton_net::http::events::Lines;
+use baton_workflow::json::{Node, parse};
+use hyper::StatusCode;
+
+/// The next line that is no sign of life.
+async fn next(lines: &mut Lines) -> Option<Node> {
+    loop {
+        let line = lines.next().await.unwrap()?;
+        if !line.is_empty() {
+            return Some(parse(std::str::from_utf8(&line).unwrap()).unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_goes_on_after_the_last_event_it_has_seen() {
+    let world = World::new().await;
+    world.deploy().await;
+    world.command(&addition("O")).await;
+    let mut whole = Vec::new();
+    let mut lines = world.open("/controller/api/event?after=0&timeout=1", None).await;
+    while let Some(event) = next(&mut lines).await {
+        whole.push((number(&event, "eventId"), text(&event, "TYPE").to_owned()));
+    }
+    assert!(whole.len() > 5 && whole.is_sorted_by_key(|(id, _)| *id));
+    assert_eq!(whole[0].1, "JournalInitialized");
+    assert!(whole.iter().any(|(_, name)| name == "OrderAdded"));
+
+    // In pieces, and from the journal on the disk.
+    let world = world.restart().await;
+    let (mut pieces, mut after) = (Vec::new(), 0);
+    while pieces.len() < whole.len() {
+        let mut lines = world.open(&format!("/controller/api/event?limit=2&after={after}"), None).await;
+        while let Some(event) = next(&mut lines).await {
+            after = number(&event, "eventId");
+            pieces.push((after, text(&event, "TYPE").to_owned()));
+        }
+    }
+    pieces.truncate(whole.len());
+    assert_eq!(pieces, whole);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_read_live_with_signs_of_life_and_a_last_word() {
+    let world = World::new().await;
+    world.deploy().await;
+    let mut lines = world.open("/controller/api/event?heartbeat=0.1&return=OrderEvent", None).await;
+    for _ in 0..3 {
+        assert_eq!(lines.next().await.unwrap(), Some(Vec::new()), "a sign of life");
+    }
+    world.command(&addition("O")).await;
+    let event = next(&mut lines).await.unwrap();
+    assert_eq!((text(&event, "TYPE"), text(&event, "Key")), ("OrderAdded", "O"));
+    let serving = world.serving;
+    let (last_word, ()) = tokio::join!(
+        async {
+            loop {
+                let event = next(&mut lines).await.unwrap();
+                if text(&event, "TYPE") == "Problem" {
+                    break event;
+                }
+            }
+        },
+        serving.stop()
+    );
+    assert_eq!(text(&last_word, "code"), "ShuttingDown");
+    assert!(next(&mut lines).await.is_none());
+    world.controller.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_read_server_sent_events() {
+    let world = World::new().await;
+    world.deploy().await;
+    world.command(&addition("O")).await;
+    let path = "/controller/api/event?after=0&limit=1&return=OrderAdded";
+    let mut events = world.open(path, Some("text/event-stream")).await.server_sent();
+    let event = events.next().await.unwrap().unwrap();
+    let node = parse(&event.data).unwrap();
+    assert_eq!(event.id, Some(number(&node, "eventId").to_string()));
+    assert_eq!(text(&node, "TYPE"), "OrderAdded");
+    assert_eq!(events.next().await.unwrap(), None);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_refused() {
+    let world = World::new().await;
+    let (status, problem) = world.get("/controller/api/event?after=99999999999999999").await;
+    assert_eq!((status, text(&problem, "code")), (StatusCode::BAD_REQUEST, "UnknownEventId"));
+    for bad in ["after=x", "after=-1", "heartbeat=0", "heartbeat=1e9", "heartbeat=NaN", "timeout=-1", "limit=x"] {
+        let response = world.send(get(&format!("/controller/api/event?{bad}"))).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
+    }
+    world.stop().await;
+}
