@@ -118,14 +118,20 @@ pub(super) async fn delete_orders(api: &Api, headers: &HeaderMap, body: RequestB
     execute(api, id, Command::DeleteOrdersWhenTerminated { order_ids }).await.map(|(answer, _)| answer)
 }
 
-/// `POST /controller/api/cluster/…`. The body is empty or an object without members; that it is announced as JSON keeps out
-/// what web pages of others can make a browser send.
+/// `POST /controller/api/cluster/…`
 pub(super) async fn cluster_command(
     api: &Api,
     order: Order,
     headers: &HeaderMap,
     body: RequestBody,
 ) -> Result<Answer, Refusal> {
+    no_body(api, headers, body).await?;
+    cluster(api, order).await
+}
+
+/// The body is empty or an object without members; that it is announced as JSON keeps out what web pages of others can make a
+/// browser send.
+pub(super) async fn no_body(api: &Api, headers: &HeaderMap, body: RequestBody) -> Result<(), Refusal> {
     form(headers, false)?;
     let is_empty = |text: String| match text.trim() {
         "" => Ok(true),
@@ -134,7 +140,7 @@ pub(super) async fn cluster_command(
     if !read(api, body, is_empty).await? {
         return Err(Refusal::bad_request("the body has to be empty, or {}"));
     }
-    cluster(api, order).await
+    Ok(())
 }
 
 async fn cluster(api: &Api, order: Order) -> Result<Answer, Refusal> {

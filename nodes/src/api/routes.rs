@@ -148,7 +148,10 @@ impl Api {
             Endpoint::Agents => listing::agents(self, query).await,
             Endpoint::Agent(path) => listing::agent(self, &path).await,
             Endpoint::Cluster => self.cluster().await,
-            Endpoint::Terminate => self.terminate(&query),
+            Endpoint::Terminate => {
+                command::no_body(self, &head.headers, body).await?;
+                self.terminate(&query)
+            }
             Endpoint::ClusterCommand(order) => command::cluster_command(self, order, &head.headers, body).await,
         }
     }

@@ -14,10 +14,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use world::{DEADLINE, OPERATOR, READER, World, get, post, request, text};
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 11] = [
     "/",
     "/nothing",
-    "/readyz",
     "/metrics",
     "/controller/api",
     "/controller/api/event",
@@ -48,10 +47,12 @@ fn addition(id: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_but_the_health_is_answered_without_a_credential() {
+async fn nothing_but_health_is_told_without_a_credential() {
     let world = World::new().await;
     let bare = |path: &str| Request::get(path).body(Bytes::new()).unwrap();
     assert_eq!(world.send(bare("/healthz")).await.into_body(), "ok\n");
+    let readiness = world.send(bare("/readyz")).await;
+    assert!(matches!(&readiness.body()[..], b"ready\n" | b"not ready\n"), "{readiness:?}");
     for path in PATHS {
         let response = world.send(bare(path)).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
@@ -135,7 +136,7 @@ async fn requests_are_bounded_and_rubbish_ends_its_connection_only() {
     );
     let too_long = format!("{head}Content-Length: {}\r\n\r\n", LONGEST_BODY + 1);
     assert!(raw(&world, too_long.as_bytes()).await.starts_with("HTTP/1.1 413"), "announced");
-    let long_head = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let long_head = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1_000_000));
     // The system may take the answer back when not all was read.
     let answer = raw(&world, long_head.as_bytes()).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
@@ -270,7 +271,7 @@ async fn the_node_tells_how_it_is() {
     let cluster = world.got("/controller/api/cluster").await;
     assert_eq!(text(&cluster, "TYPE"), "Empty");
     let ready = async {
-        while world.get("/readyz").await.0 != StatusCode::OK {
+        while world.send(get("/readyz")).await.status() != StatusCode::OK {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
@@ -279,5 +280,11 @@ async fn the_node_tells_how_it_is() {
     assert_eq!((status, text(&problem, "code")), (StatusCode::BAD_REQUEST, "ClusterStateEmpty"));
     let (status, _) = world.post("/controller/api/cluster/switch-over", r#"{"x": 1}"#).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+    // A web page of somebody else can make a browser send this.
+    let mut terminate = post("/controller/api/terminate", "");
+    terminate.headers_mut().remove(CONTENT_TYPE);
+    assert_eq!(world.send(terminate).await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let (status, _) = world.post("/controller/api/terminate?manner=abort", "").await;
+    assert_eq!(status, StatusCode::ACCEPTED);
     world.stop().await;
 }

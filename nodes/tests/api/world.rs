@@ -10,6 +10,7 @@ use baton_net::tls::Security;
 use baton_nodes::api::{self, ApiConfig, Serving, Status};
 use baton_nodes::config::{Permission, SecretHash, User};
 use baton_nodes::daemon::node::{self, ControllerNode};
+use baton_nodes::daemon::stop::Control;
 use baton_nodes::driver::{Journal, News, Operator, Surroundings};
 use baton_storage::fjall::Options;
 use baton_workflow::id::ControllerId;
@@ -43,6 +44,7 @@ pub(crate) fn api_config(urls: [Option<String>; 2]) -> ApiConfig {
         security: Security::Plain,
         users: users(),
         urls,
+        control: Control::new().0,
         metrics: Arc::new(|status: &Status| format!("orders {}\n", status.orders)),
     }
 }
