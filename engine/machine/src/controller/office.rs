@@ -215,8 +215,12 @@ impl Controller {
                 self.office.mandate = Some(mandate);
                 self.answer_order(Ok(Response::Accepted), out);
             }
-            // What follows from it is seen in the record of the epoch.
-            Happened::EpochBegan(_) => {}
+            // What follows from it is seen in the record of the epoch. Who was active already and was forced to go on, does.
+            Happened::EpochBegan(_) => {
+                if matches!(self.office.ordered, Some((_, Order::Force))) {
+                    self.answer_order(Ok(Response::Accepted), out);
+                }
+            }
             Happened::Deposed => {
                 let seat = self.office.pair.as_ref().map(|pair| pair.config().seat.peer());
                 let active = self.office.pair.as_ref().and_then(Pair::known).map(|known| known.active);
