@@ -1,5 +1,5 @@
-//! Looks at what a configuration names: certificates, keys, folders, hosts. That is `--check-config`, and each daemon does it before it
-//! starts.
+//! Looks at what a configuration names: certificates, keys, folders, hosts. That is `--check-config`, and each daemon does it once a
+//! day, since certificates expire and files change.
 //!
 //! Nothing is made or changed, except for a nameless file in the data folder for a moment. A daemon may be running meanwhile.
 
@@ -14,10 +14,14 @@ use std::net::ToSocketAddrs as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 /// A certificate is complained of so long before it expires.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
+
+/// How often a daemon checks its configuration.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A configuration that can be checked.
 pub trait Checked {
@@ -64,6 +68,26 @@ pub fn main<C: Checked>(read: Result<C, Findings>) -> ExitCode {
         _ if findings.has_errors() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Logs all findings, now and once a day, as long as the process lives. On a thread of its own, since it reads files and asks the name
+/// service.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn keep_checking<C: Checked + Send + 'static>(config: C) -> io::Result<()> {
+    let check = move || {
+        loop {
+            for finding in config.check(&WallClock::new(wall_clock)).as_slice() {
+                match finding.severity {
+                    Severity::Error => tracing::error!("{finding}"),
+                    Severity::Warning => tracing::warn!("{finding}"),
+                }
+            }
+            thread::sleep(DAY);
+        }
+    };
+    thread::Builder::new().name("check".to_owned()).spawn(check).map(drop)
 }
 
 fn print(settings: &[Setting], findings: &Findings) -> io::Result<()> {

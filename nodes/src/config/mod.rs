@@ -7,7 +7,7 @@
 //! - All mistakes are told at once, each with its place, and what would be right. Secrets are never told.
 //! - Each value remembers where it came from ([`Setting`]).
 //!
-//! Reading looks at the file only. What it names is looked at by [`Checked::check`], for `--check-config` and before a start.
+//! Reading looks at the file only. What it names is looked at by [`Checked::check`], for `--check-config` and once a day.
 
 mod check;
 mod controller;
@@ -19,7 +19,7 @@ mod secret;
 mod tests;
 mod watch;
 
-pub use check::{Checked, main};
+pub use check::{Checked, keep_checking, main};
 pub use controller::{Api, ControllerConfig, Pair, Permission, User};
 pub use findings::{Finding, Findings, Origin, Place, Setting, Severity};
 pub use parts::{API, Common, LINKS, Level, Log, LogFormat, Member};

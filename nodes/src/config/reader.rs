@@ -9,6 +9,7 @@
 use super::findings::{Finding, Findings, Origin, Place, Setting, Severity};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -30,8 +31,8 @@ const HIDDEN: &str = "(hidden)";
 const SHORT: (&str, &str) = ("BATON_LOG", "BATON_LOG_LEVEL");
 
 /// Variables of the environment. Empty ones count as not set, those which do not begin with `BATON_` are not looked at.
-/// `BATON_LOG` is short for `BATON_LOG_LEVEL`.
-#[derive(Clone, Debug, Default)]
+/// `BATON_LOG` is short for `BATON_LOG_LEVEL`. Printed without the values, for there may be secrets of others among them.
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
@@ -45,6 +46,12 @@ impl Environment {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

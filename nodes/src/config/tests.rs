@@ -123,11 +123,20 @@ fn variables_count_more_than_the_file() {
     assert_eq!(shown("api.users[0].secret_sha256"), "api.users[0].secret_sha256 = \"(hidden)\"  # conf/c.toml:15:17");
 
     // A section may come from there alone; empty variables count as not set, and those of others are theirs.
-    let variables =
-        [("BATON_PAIR_SEAT", "second"), ("BATON_NODE", ""), ("BATON_RETURN_VALUES", "x"), ("BATON_HOME", "/")];
+    let variables = [
+        ("BATON_PAIR_SEAT", "second"),
+        ("BATON_NODE", ""),
+        ("BATON_RETURN_VALUES", "x"),
+        ("BATON_HOME", "/"),
+        ("BATON_URL", "x"),
+        ("BATON_TOKEN", "x"),
+        ("BATON_CTL_CONFIG", "x"),
+    ];
     let findings = controller("cluster = 'm'\nnode = 'c'\ndata = 'd'", &variables).unwrap_err().to_string();
     assert!(findings.contains("pair.peer.node: this is missing") && !findings.contains("BATON_RETURN"), "{findings}");
-    assert!(!findings.contains("BATON_HOME"), "{findings}");
+    for others in ["BATON_HOME", "BATON_URL", "BATON_TOKEN", "BATON_CTL"] {
+        assert!(!findings.contains(others), "{findings}");
+    }
 }
 
 #[test]

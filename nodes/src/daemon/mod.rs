@@ -84,7 +84,7 @@ enum Ended {
 }
 
 /// Reads a configuration and runs a daemon with it to its end.
-fn main<C: Checked>(
+fn main<C: Checked + Clone + Send + 'static>(
     name: &str,
     arguments: &DaemonArguments,
     read: impl FnOnce(&Path, &Environment) -> Result<C, Findings>,
@@ -113,7 +113,8 @@ fn main<C: Checked>(
     };
     let (cluster, node, data) = (&common.cluster, &common.node, common.data.display());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %cluster, %node, %data, "{name} starts");
-    let ended = runtime().map_err(Unstarted::from).and_then(|runtime| {
+    let started = config::keep_checking(config.clone()).and_then(|()| runtime());
+    let ended = started.map_err(Unstarted::from).and_then(|runtime| {
         let ended = runtime.block_on(daemon(config));
         runtime.shutdown_timeout(LEFT_OVER);
         ended
