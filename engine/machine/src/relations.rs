@@ -55,10 +55,14 @@ pub struct Relations {
 /// What a journal says about the pair that keeps it. Who may write it is decided elsewhere; this is for readers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
-    /// The active node; empty while there was never a standby.
+    /// The active node; empty while it was never one of a pair.
     pub active_id: String,
     /// Whether the standby has everything.
     pub is_coupled: bool,
+    /// Whether the active has stopped on purpose.
+    pub is_shut_down: bool,
+    /// The watch; empty while there is none.
+    pub watch_id: String,
 }
 
 /// A command that is being carried out in parts.
@@ -240,11 +244,21 @@ impl Relations {
                 self.answers.end(event_id_of(*begun).0);
             }
             NodeEvent::ClusterCoupled { active_id } => {
-                self.cluster = Cluster { active_id: active_id.clone(), is_coupled: true };
+                self.cluster.active_id.clone_from(active_id);
+                self.cluster.is_coupled = true;
             }
             NodeEvent::ClusterPassiveLost { .. } => self.cluster.is_coupled = false,
             NodeEvent::ClusterFailedOver { activated_id, .. } | NodeEvent::ClusterSwitchedOver { activated_id } => {
-                self.cluster = Cluster { active_id: activated_id.clone(), is_coupled: false };
+                self.cluster.active_id.clone_from(activated_id);
+                (self.cluster.is_coupled, self.cluster.is_shut_down) = (false, false);
+            }
+            NodeEvent::ClusterNodesAppointed { setting } => self.cluster.active_id.clone_from(&setting.active_id),
+            NodeEvent::ClusterActiveNodeShutDown => self.cluster.is_shut_down = true,
+            NodeEvent::ClusterActiveNodeRestarted => {
+                (self.cluster.is_coupled, self.cluster.is_shut_down) = (false, false);
+            }
+            NodeEvent::ClusterWatchRegistered { cluster_watch_id } => {
+                self.cluster.watch_id.clone_from(cluster_watch_id);
             }
             NodeEvent::CommandAnswered { id, digest, answer } => {
                 self.answers.put(event_id.0, id, digest, Progress::Done(answer.clone()));

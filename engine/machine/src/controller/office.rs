@@ -12,7 +12,6 @@
 
 use super::{Controller, ControllerInput, Reply, hang_up};
 use crate::host::{Act, CallerId, Lane, Outgoing};
-use crate::relations::Cluster;
 use crate::replica::{Replica, Turn};
 use alloc::boxed::Box;
 use alloc::format;
@@ -24,10 +23,11 @@ use baton_protocol::outbox::Outbox;
 use baton_protocol::pair::message::Envelope;
 use baton_protocol::pair::{Happened, Mandate, Order, Pair, PairHint, PairInput, PairLane, Paired, Unfit};
 use baton_protocol::record::Record;
-use baton_protocol::register::{Mode, Seat};
-use baton_protocol::time::Now;
+use baton_protocol::register::{Incarnation, Mode, Seat};
+use baton_protocol::time::{Duration, Now};
+use baton_workflow::decimal::Decimal;
 use baton_workflow::model::command::Response;
-use baton_workflow::model::event::{Event, JournalPosition, NodeEvent};
+use baton_workflow::model::event::{ClusterSetting, ClusterTiming, Event, JournalPosition, NodeEvent};
 use baton_workflow::problem::{Checked, Problem};
 
 /// The part of a controller in its pair, if it has one.
@@ -40,6 +40,10 @@ pub(super) struct Office {
     mandate: Option<Mandate>,
     /// Who waits for what was ordered.
     ordered: Option<(CallerId, Order)>,
+    /// Who has ordered the stop that the journal is to know of before the pair pursues it.
+    stopping: Option<CallerId>,
+    /// Where the nodes are reached, for readers.
+    uris: [String; 2],
     /// The replica is not what the journal makes up: records were cut off, or it begins anew with an image.
     is_rolling_back: bool,
 }
@@ -71,6 +75,13 @@ impl Controller {
     #[must_use]
     pub fn with_pair(mut self, pair: Pair) -> Self {
         self.office.pair = Some(pair);
+        self
+    }
+
+    /// Tells readers where the first and the second node are reached.
+    #[must_use]
+    pub fn with_uris(mut self, uris: [String; 2]) -> Self {
+        self.office.uris = uris;
         self
     }
 
@@ -108,7 +119,11 @@ impl Controller {
     ) -> Input<ControllerInput> {
         let input = match input {
             Input::Arrived(ControllerInput::Order { caller, order }) => {
-                self.order(now, caller, order, out);
+                if order == Order::Stop && self.office.is_working && self.office.ordered.is_none() {
+                    self.office.stopping = Some(caller);
+                } else {
+                    self.order(now, caller, order, out);
+                }
                 Input::Arrived(ControllerInput::Pair(PairInput::Ordered(order)))
             }
             Input::Arrived(ControllerInput::RolledBack(replica)) => {
@@ -135,6 +150,10 @@ impl Controller {
 
     /// Lets the pair do what has become possible in this step.
     pub(super) fn settle_pair(&mut self, now: Now, out: &mut Outbox<'_, Self>) {
+        if let Some(caller) = self.office.stopping.take() {
+            self.order(now, caller, Order::Stop, out);
+            self.look_at_pair(out);
+        }
         if let Some(pair) = &mut self.office.pair {
             pair.settle(now, out);
         }
@@ -161,6 +180,9 @@ impl Controller {
         }
         for event in self.cluster_events(mandate, out) {
             self.replica.take(turn, Event::Node(event));
+        }
+        if self.office.stopping.is_some() && self.replica.relations().cluster.is_coupled {
+            self.replica.take(turn, Event::Node(NodeEvent::ClusterActiveNodeShutDown));
         }
         if is_new {
             self.office.is_working = true;
@@ -284,16 +306,25 @@ impl Controller {
 
     /// What the journal does not say yet about the pair, in the words of the reference.
     fn cluster_events(&self, mandate: Option<Mandate>, out: &Outbox<'_, Self>) -> Vec<NodeEvent> {
-        let Some(known) = self.office.pair.as_ref().and_then(Pair::known) else { return Vec::new() };
+        let Some(pair) = &self.office.pair else { return Vec::new() };
+        let Some(known) = pair.known() else { return Vec::new() };
         let mut events = Vec::new();
         let (active_id, passive_id) = (name_of(known.active), name_of(known.active.peer()));
-        let Cluster { active_id: former, mut is_coupled } = self.replica.relations().cluster.clone();
-        if !former.is_empty() && former != active_id {
+        let said = &self.replica.relations().cluster;
+        let mut is_coupled = said.is_coupled;
+        if said.active_id.is_empty() {
+            events.push(NodeEvent::ClusterNodesAppointed { setting: self.cluster_setting(pair, active_id) });
+        } else if said.active_id != active_id {
+            // The active had no time to write so.
+            let was_coupled = matches!(mandate, Some(Mandate::SwitchedOver | Mandate::TookOver));
+            if was_coupled && !is_coupled {
+                events.push(NodeEvent::ClusterCoupled { active_id: said.active_id.clone() });
+            }
             is_coupled = false;
             events.push(match mandate {
                 Some(Mandate::SwitchedOver) => NodeEvent::ClusterSwitchedOver { activated_id: active_id.into() },
                 _ => NodeEvent::ClusterFailedOver {
-                    failed_active_id: former,
+                    failed_active_id: said.active_id.clone(),
                     activated_id: active_id.into(),
                     failed_at: JournalPosition {
                         file_event_id: i64::try_from(self.replica.last_event_id().0).unwrap_or(i64::MAX),
@@ -301,6 +332,14 @@ impl Controller {
                     },
                 },
             });
+        } else if said.is_shut_down {
+            is_coupled = false;
+            events.push(NodeEvent::ClusterActiveNodeRestarted);
+        }
+        let watch = known.members.at(Seat::Watch);
+        let watch_id = format!("{}/{:016x}", name_of(Seat::Watch), watch.0);
+        if watch != Incarnation::default() && said.watch_id != watch_id {
+            events.push(NodeEvent::ClusterWatchRegistered { cluster_watch_id: watch_id });
         }
         match (is_coupled, known.mode == Mode::Coupled) {
             (false, true) => events.push(NodeEvent::ClusterCoupled { active_id: active_id.into() }),
@@ -308,6 +347,21 @@ impl Controller {
             _ => {}
         }
         events
+    }
+
+    fn cluster_setting(&self, pair: &Pair, active_id: &str) -> ClusterSetting {
+        let seconds = |duration: Duration| {
+            Decimal::from_parts(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX), 3)
+                .unwrap_or_else(|| Decimal::integer(i64::MAX))
+        };
+        let timing = pair.config().timing;
+        let ids = [name_of(Seat::First), name_of(Seat::Second)];
+        ClusterSetting {
+            id_to_uri: ids.into_iter().map(Into::into).zip(self.office.uris.clone()).collect(),
+            active_id: active_id.into(),
+            timing: ClusterTiming { heartbeat: seconds(timing.heartbeat), heartbeat_timeout: seconds(timing.silence) },
+            cluster_watch_id: None,
+        }
     }
 
     /// A person orders.

@@ -5,11 +5,14 @@ use super::operation::ItemEvent;
 use super::order_event::OrderEvent;
 use super::plan::{PlanEvent, PlanId, PlanSchemaEvent};
 use super::watch::OrderWatchEvent;
+use crate::decimal::Decimal;
 use crate::id::{AgentPath, BoardPath, CommandId, ControllerId, OrderId, OrderWatchPath, PlanSchemaId, SubagentId};
 use crate::json::{Json, Node};
 use crate::problem::Problem;
 use crate::value::{Name, Value};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 
 /// An event with the key of what it happened to.
 #[expect(clippy::large_enum_variant, reason = "nearly all events are those of orders, which are the large ones")]
@@ -204,6 +207,20 @@ crate::json_union! {
             /// The node that is active now.
             activated_id: String => "activatedId";
         };
+        /// The node whose journal this is makes up a cluster with another one.
+        ClusterNodesAppointed => "ClusterNodesAppointed" {
+            /// Which.
+            setting: ClusterSetting => "setting";
+        };
+        /// The active is going to stop, and the standby is not to take over.
+        ClusterActiveNodeShutDown => "ClusterActiveNodeShutDown";
+        /// The active goes on after its stop, alone at first.
+        ClusterActiveNodeRestarted => "ClusterActiveNodeRestarted";
+        /// Another watch, or the first one, belongs to the cluster.
+        ClusterWatchRegistered => "ClusterWatchRegistered" {
+            /// Which.
+            cluster_watch_id: String => "clusterWatchId";
+        };
         /// A command with an id was carried out. What it led to is in the same transaction.
         CommandAnswered => "CommandAnswered" {
             /// The id.
@@ -222,6 +239,32 @@ crate::json_union! {
             /// The event with which the command begins.
             begun: i64 => "begun";
         };
+    }
+}
+
+crate::json_struct! {
+    /// Who makes up a cluster.
+    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct ClusterSetting {
+        /// The addresses of both nodes, by their ids.
+        id_to_uri: BTreeMap<Arc<str>, String> => "idToUri";
+        /// The node that is active at first.
+        active_id: String => "activeId";
+        /// Its times.
+        timing: ClusterTiming => "timing";
+        /// The watch.
+        cluster_watch_id: Option<String> => "clusterWatchId", default None;
+    }
+}
+
+crate::json_struct! {
+    /// The times of a cluster, in seconds.
+    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct ClusterTiming {
+        /// How often the nodes tell that they live.
+        heartbeat: Decimal => "heartbeat";
+        /// After so long without a heartbeat a node is taken for lost.
+        heartbeat_timeout: Decimal => "heartbeatTimeout";
     }
 }
 

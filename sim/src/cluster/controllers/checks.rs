@@ -8,10 +8,40 @@ use baton_protocol::pair::Pair;
 use baton_protocol::record::Position;
 use baton_protocol::register::{Mode, Seat};
 use baton_workflow::id::OrderId;
-use baton_workflow::model::event::Event as WorkflowEvent;
+use baton_workflow::model::event::{Event as WorkflowEvent, NodeEvent};
 use baton_workflow::model::order::OrderState;
 use baton_workflow::model::order_event::OrderEvent;
 use std::collections::BTreeSet;
+
+/// What the journal has told readers about the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// The active works alone: appointed, after the loss of the standby, handed over to.
+    Alone,
+    Coupled,
+    ShutDown,
+}
+
+impl Told {
+    /// The events that may follow each other, as the reference has them; coupling is not prepared, and who was appointed after a
+    /// stop has failed over.
+    fn follow(&mut self, event: &NodeEvent) -> Result<(), String> {
+        let next = match (*self, event.type_name()) {
+            (Self::Nothing, "ClusterNodesAppointed") => Self::Alone,
+            (Self::Alone, "ClusterCoupled") => Self::Coupled,
+            (Self::Coupled, "ClusterPassiveLost" | "ClusterSwitchedOver") => Self::Alone,
+            (Self::Coupled | Self::ShutDown | Self::Alone, "ClusterFailedOver") => Self::Alone,
+            (Self::Coupled, "ClusterActiveNodeShutDown") => Self::ShutDown,
+            (Self::ShutDown, "ClusterActiveNodeRestarted") => Self::Alone,
+            (told, "ClusterWatchRegistered") if told != Self::Nothing => told,
+            (told, name) if !name.starts_with("Cluster") => told,
+            (told, name) => return Err(format!("readers were told {told:?}, and then {name}")),
+        };
+        *self = next;
+        Ok(())
+    }
+}
 
 impl World {
     pub(super) fn is_well(&self) -> bool {
@@ -74,18 +104,22 @@ impl World {
             let assembled = assembly.add(record).map_err(|error| error.to_string())?;
             events.extend(assembled.into_iter().flat_map(|assembled| assembled.transaction.events));
         }
-        let mut added = BTreeSet::new();
+        let (mut added, mut told) = (BTreeSet::new(), Told::Nothing);
         for stamped in &events {
             match &stamped.event {
                 WorkflowEvent::Order(id, OrderEvent::OrderAdded { .. }) if !added.insert(id.clone()) => {
                     return Err(format!("S10: {id} was added twice"));
                 }
-                WorkflowEvent::Node(event) => match event.type_name() {
-                    "ClusterFailedOver" => self.see(Sometimes::FailedOver),
-                    "ClusterSwitchedOver" => self.see(Sometimes::SwitchedOver),
-                    "ClusterPassiveLost" => self.see(Sometimes::PassiveLost),
-                    _ => {}
-                },
+                WorkflowEvent::Node(event) => {
+                    told.follow(event)?;
+                    match event.type_name() {
+                        "ClusterFailedOver" => self.see(Sometimes::FailedOver),
+                        "ClusterSwitchedOver" => self.see(Sometimes::SwitchedOver),
+                        "ClusterPassiveLost" => self.see(Sometimes::PassiveLost),
+                        "ClusterActiveNodeRestarted" => self.see(Sometimes::RestartedAfterStop),
+                        _ => {}
+                    }
+                }
                 _ => {}
             }
         }

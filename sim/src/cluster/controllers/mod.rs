@@ -55,6 +55,8 @@ pub enum Sometimes {
     SwitchedOver,
     /// `ClusterPassiveLost` is in the journal.
     PassiveLost,
+    /// `ClusterActiveNodeRestarted` is in the journal.
+    RestartedAfterStop,
     /// A node built its replica anew, because its journal was cut.
     RolledBack,
     /// A command was refused because the node is not active.
@@ -69,10 +71,11 @@ pub enum Sometimes {
 
 impl Sometimes {
     /// All.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FailedOver,
         Self::SwitchedOver,
         Self::PassiveLost,
+        Self::RestartedAfterStop,
         Self::RolledBack,
         Self::NotActive,
         Self::Appointed,
