@@ -7,7 +7,7 @@ use crate::api::{self, ApiConfig};
 use crate::config::{Common, ControllerConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::locality::locality;
-use crate::host::voters::{Me, Voter};
+use crate::host::voters::{Me, VERSIONS, Voter};
 use crate::metrics::{DiskUse, Metrics};
 use crate::notify::ServiceManager;
 use baton_machine::controller::ControllerConfig as MachineConfig;
@@ -105,7 +105,7 @@ fn membership(config: &ControllerConfig, security: &Security) -> Option<Membersh
     };
     let Common { cluster, node, links, .. } = config.common.clone();
     Some(Membership {
-        me: Me { cluster, node, seat: pair.seat },
+        me: Me { cluster, node, seat: pair.seat, versions: VERSIONS },
         others: [voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
         listen: links,
         network: Network::Sockets,

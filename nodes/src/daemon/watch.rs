@@ -5,7 +5,7 @@ use super::stop::Control;
 use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals, watch_http};
 use crate::config::{Common, Member, WatchConfig};
 use crate::driver::{Operator, Surroundings};
-use crate::host::voters::{Me, Voter};
+use crate::host::voters::{Me, VERSIONS, Voter};
 use crate::metrics::{DiskUse, Metrics};
 use crate::notify::ServiceManager;
 use baton_net::network::Network;
@@ -63,7 +63,7 @@ fn membership(config: &WatchConfig, security: &Security) -> Membership {
     let voter = |seat, member: &Member| Voter { seat, node: member.node.clone(), address: member.address.clone() };
     let Common { cluster, node, links, .. } = config.common.clone();
     Membership {
-        me: Me { cluster, node, seat: Seat::Watch },
+        me: Me { cluster, node, seat: Seat::Watch, versions: VERSIONS },
         others: [voter(Seat::First, &config.nodes.first), voter(Seat::Second, &config.nodes.second)],
         listen: links,
         network: Network::Sockets,

@@ -5,6 +5,9 @@
 //!
 //! A link that ends is dialled again at once, later with a growing pause that stays below a second: what the protocol takes
 //! for silence is longer than that. Messages for a link that is not there are dropped, as the protocol expects.
+//!
+//! Who reads a link echoes now and then, so that who sends notices when nothing arrives any more: a connection can be dead for
+//! a long time before the system says so. Then it is dialled anew.
 
 use crate::driver::random_seed;
 use baton_machine::codec::MESSAGE_VERSIONS;
@@ -24,9 +27,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// The kind of the frames that carry an [`Envelope`].
 pub const ENVELOPE: u16 = 100;
+
+/// The kind of the frames, without content, that say that something has arrived.
+pub const ECHO: u16 = 101;
+
+/// At most so often it is echoed.
+const ECHO_PAUSE: Duration = Duration::from_millis(500);
+
+/// A link over which something was sent that is not echoed within this time is given up.
+const NO_ECHO: Duration = Duration::from_secs(3);
+
+/// So often it is looked at that.
+const LOOK: Duration = Duration::from_millis(500);
+
+// Each sends once in a heartbeat, at least, and so gets an echo.
+const _: () = assert!(
+    NO_ECHO.as_millis()
+        >= 2 * (baton_protocol::pair::timing::Timing::DEFAULT.heartbeat.as_millis() + ECHO_PAUSE.as_millis())
+);
 
 /// The first pause after a dialling that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -50,7 +72,12 @@ pub struct Me {
     pub node: NodeId,
     /// Where it sits.
     pub seat: Seat,
+    /// The messages that it understands.
+    pub versions: Versions,
 }
+
+/// The messages that this program understands.
+pub const VERSIONS: Versions = Versions { oldest: *MESSAGE_VERSIONS.start(), newest: *MESSAGE_VERSIONS.end() };
 
 /// Another voter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +102,18 @@ struct Shared {
     /// The epoch that is told to peers.
     epoch: AtomicU64,
     others: [Voter; 2],
-    senders: [Mutex<Option<link::Sender>>; 2],
+    senders: [Mutex<Option<Outgoing>>; 2],
     /// Read what the others send. A newer link of the same voter replaces the one before.
     receiving: [Mutex<Option<JoinHandle<()>>>; 2],
+}
+
+/// A link to send over.
+struct Outgoing {
+    sender: link::Sender,
+    /// What both understand.
+    version: u16,
+    /// When the first message was sent of which no echo has come.
+    unechoed: Option<Instant>,
 }
 
 impl Voters {
@@ -104,7 +140,7 @@ impl Voters {
             cluster: me.cluster.clone(),
             node: me.node.clone(),
             role: if me.seat == Seat::Watch { Role::Watch } else { Role::Controller },
-            versions: Versions { oldest: *MESSAGE_VERSIONS.start(), newest: *MESSAGE_VERSIONS.end() },
+            versions: me.versions,
             epoch: epoch.load(Ordering::Relaxed),
             run: *run,
         }
@@ -152,9 +188,11 @@ impl Voters {
         };
         let Voter { seat, node, .. } = self.shared.others[n].clone();
         tracing::debug!(peer = %node, from = %connection.address, "connected");
+        let version = connection.agreement.version;
         let (sender, mut receiver) = connection.open();
         let requests = requests.clone();
         let task = tokio::spawn(async move {
+            let mut echoed: Option<Instant> = None;
             loop {
                 let frame = tokio::select! {
                     biased;
@@ -163,6 +201,13 @@ impl Voters {
                 };
                 let reason = match frame.map(|frame| understand(seat, &frame)) {
                     Ok(Ok(envelope)) => {
+                        if echoed.is_none_or(|echoed| echoed.elapsed() >= ECHO_PAUSE) {
+                            echoed = Some(Instant::now());
+                            let mut echo = Vec::new();
+                            if frame::encode(version, ECHO, &[], &mut echo).is_ok() {
+                                let _ = sender.send(echo.into());
+                            }
+                        }
                         if requests.send(PairInput::Received(envelope).into()).await.is_err() {
                             return;
                         }
@@ -186,12 +231,15 @@ impl Voters {
     /// Sends, if there is a link.
     pub fn send(&self, to: Seat, envelope: &Envelope) {
         let Some(n) = self.shared.others.iter().position(|voter| voter.seat == to) else { return };
-        let sender = lock(&self.shared.senders[n]);
-        let Some(sender) = &*sender else { return };
+        let mut outgoing = lock(&self.shared.senders[n]);
+        let Some(outgoing) = &mut *outgoing else { return };
         let mut bytes = Vec::new();
-        match frame::encode(*MESSAGE_VERSIONS.end(), ENVELOPE, &envelope.encode(), &mut bytes) {
-            // Who receives from it learns that it has ended.
-            Ok(()) => drop(sender.send(bytes.into())),
+        match frame::encode(outgoing.version, ENVELOPE, &envelope.encode(), &mut bytes) {
+            Ok(()) => {
+                outgoing.unechoed.get_or_insert_with(Instant::now);
+                // Who receives from it learns that it has ended.
+                let _ = outgoing.sender.send(bytes.into());
+            }
             Err(error) => tracing::error!(peer = %self.shared.others[n].node, "a message cannot be sent: {error}"),
         }
     }
@@ -199,8 +247,8 @@ impl Voters {
     /// Ends all links: the others see it at once.
     pub fn close(&self) {
         for sender in &self.shared.senders {
-            if let Some(sender) = lock(sender).take() {
-                sender.hang_up("the node ends");
+            if let Some(outgoing) = lock(sender).take() {
+                outgoing.sender.hang_up("the node ends");
             }
         }
         for task in &self.shared.receiving {
@@ -244,17 +292,31 @@ impl<R: From<PairInput> + Send + 'static> Dialling<R> {
 
     /// Sends over the connection until it ends.
     async fn hold(&self, connection: Connection) -> Closed {
+        let version = connection.agreement.version;
         let (sender, mut receiver) = connection.open();
         tracing::info!(peer = %self.voter.node, address = %self.voter.address, "linked");
-        *lock(&self.voters.shared.senders[self.n]) = Some(sender);
+        let outgoing = &self.voters.shared.senders[self.n];
+        *lock(outgoing) = Some(Outgoing { sender: sender.clone(), version, unechoed: None });
         self.tell(PairInput::Up(self.voter.seat)).await;
-        // Nothing is said in this direction.
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reason = loop {
-            if let Err(reason) = receiver.next().await {
-                break reason;
+            tokio::select! {
+                biased;
+                frame = receiver.next() => match frame {
+                    // Nothing else is said in this direction.
+                    Ok(_) => if let Some(outgoing) = &mut *lock(outgoing) { outgoing.unechoed = None },
+                    Err(reason) => break reason,
+                },
+                _ = look.tick() => {
+                    let unechoed = lock(outgoing).as_ref().and_then(|outgoing| outgoing.unechoed);
+                    if unechoed.is_some_and(|since| since.elapsed() >= NO_ECHO) {
+                        sender.hang_up(format!("nothing arrived there for {NO_ECHO:?}"));
+                    }
+                }
             }
         };
-        lock(&self.voters.shared.senders[self.n]).take();
+        lock(outgoing).take();
         reason
     }
 

@@ -10,7 +10,7 @@ use baton_net::tls::Security;
 use baton_nodes::daemon::node::{self, ControllerNode, Membership, WatchNode};
 use baton_nodes::driver::{Journal, News, Operator, Surroundings};
 use baton_nodes::host::standing::Standing;
-use baton_nodes::host::voters::{Me, Voter};
+use baton_nodes::host::voters::{Me, VERSIONS, Voter};
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{Order, Part};
 use baton_protocol::register::{Mode, Seat};
@@ -48,7 +48,7 @@ impl Cluster {
         let address = |seat: Seat| Address::new("127.0.0.1", self.ports[seat as usize]);
         let node = |seat| NodeId::new(name(seat)).unwrap();
         Membership {
-            me: Me { cluster: ClusterId::new("test").unwrap(), node: node(seat), seat },
+            me: Me { cluster: ClusterId::new("test").unwrap(), node: node(seat), seat, versions: VERSIONS },
             others: seat.others().map(|seat| Voter { seat, node: node(seat), address: address(seat) }),
             listen: address(seat),
             network: Network::Sockets,
