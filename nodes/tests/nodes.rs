@@ -6,3 +6,4 @@ mod examples;
 mod pair;
 mod process;
 mod run;
+mod simulated;
