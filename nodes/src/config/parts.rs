@@ -32,6 +32,8 @@ pub struct Common {
     pub tls: Option<TlsFiles>,
     /// How the journal is kept.
     pub journal: Options,
+    /// Events are kept for so long at most, whether readers have released them or not.
+    pub keep_events: Duration,
     /// What is logged.
     pub log: Log,
 }
@@ -105,7 +107,8 @@ impl Common {
             data: data?,
             links: links?,
             tls: tls?,
-            journal: journal?,
+            journal: journal?.0,
+            keep_events: journal?.1,
             log: log?,
         })
     }
@@ -213,7 +216,7 @@ fn tls(section: &Section<'_>) -> Option<TlsFiles> {
     Some(TlsFiles { authorities: authorities?, own: Some(OwnFiles { certificate: certificate?, key: key? }) })
 }
 
-fn journal(section: &Section<'_>) -> Option<Options> {
+fn journal(section: &Section<'_>) -> Option<(Options, Duration)> {
     let durabilities = [("disk", Durability::Disk), ("system", Durability::System)];
     let durability = section.or("durability", "disk", |text| one_of(text, &durabilities));
     if matches!(durability, Some(Durability::System)) {
@@ -224,7 +227,8 @@ fn journal(section: &Section<'_>) -> Option<Options> {
         let range = (1 << 20)..=(4 << 30);
         if range.contains(&bytes) { Ok(bytes) } else { Err("a segment has from 1 MiB to 4 GiB".to_owned()) }
     });
-    Some(Options { durability: durability?, segment: segment? })
+    let keep_events = section.or("keep_events", "7d", long_duration);
+    Some((Options { durability: durability?, segment: segment? }, keep_events?))
 }
 
 fn log(section: &Section<'_>) -> Option<Log> {
@@ -232,6 +236,17 @@ fn log(section: &Section<'_>) -> Option<Log> {
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let format = section.or("format", "text", |text| one_of(text, &formats));
     Some(Log { level: level?, format: format? })
+}
+
+/// As in `7d` or `12h`.
+fn long_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number = digits.trim_end().parse::<u32>().ok();
+    match (number, &text[digits.len()..]) {
+        (Some(number), "h") => Ok(Duration::from_secs(3_600 * u64::from(number))),
+        (Some(number), "d") => Ok(Duration::from_secs(86_400 * u64::from(number))),
+        _ => Err(format!("{} is no time; expected are days or hours, as in \"7d\" or \"12h\"", quoted(text))),
+    }
 }
 
 /// As in `4s` or `2500ms`.

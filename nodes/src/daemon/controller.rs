@@ -33,7 +33,15 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
     let (operator, mut news) = Operator::new(config.common.node.as_str());
     let pair = membership.as_ref().map(|membership| (membership, config.timing));
     let surroundings = Surroundings::real()?;
-    let node = node::start_controller(machine_config(&config.common), pair, opened, operator, surroundings).await?;
+    let node = node::start_controller(
+        machine_config(&config.common),
+        pair,
+        Some(config.common.keep_events),
+        opened,
+        operator,
+        surroundings,
+    )
+    .await?;
     if let Some(address) = node.links {
         tracing::info!(%address, "listens for links");
     }

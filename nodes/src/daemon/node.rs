@@ -18,6 +18,7 @@ use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{PairConfig, PairInput};
 use baton_protocol::random::Random;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Why a node does not start.
@@ -86,20 +87,21 @@ pub struct ControllerNode {
     pub links: Option<SocketAddr>,
 }
 
-/// Starts a controller: one of a pair if there is a membership, with its times.
+/// Starts a controller: one of a pair if there is a membership, with its times. Events are kept for so long at most.
 ///
 /// # Errors
 /// When it cannot listen, or its journal is not what it should be.
 pub async fn start_controller(
     config: ControllerConfig,
     membership: Option<(&Membership, Timing)>,
+    keep_events: Option<Duration>,
     opened: Opened,
     operator: Operator,
     surroundings: Surroundings,
 ) -> Result<ControllerNode, StartError> {
     let entrance = Entrance::new();
     let pair = membership.map(|(membership, timing)| PairConfig { timing, ..PairConfig::new(membership.me.seat) });
-    let recovered = controller::recover(config, opened, pair)?;
+    let recovered = controller::recover(config, opened, pair)?.keeping_events(keep_events);
     let local = Local::default();
     let Some((membership, _)) = membership else {
         let (running, client) = recovered.start(local, None, entrance, operator, surroundings);

@@ -137,6 +137,14 @@ impl DiskAccess {
         }
     }
 
+    pub(super) fn piece(&self, at: Position, from: u64, bytes: usize) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Real(access) => access.piece(at, from, bytes),
+            #[cfg(feature = "turmoil")]
+            Self::Simulated(access) => access.piece(at, from, bytes),
+        }
+    }
+
     pub(super) fn chunks(&self, at: Position) -> Result<Chunks, Error> {
         match self {
             Self::Real(access) => access.chunks(at),

@@ -7,6 +7,8 @@ use super::disk::{Disk, DiskAccess};
 use super::memory::{Memory, Room};
 use super::{Halt, RECORDS_AT_ONCE};
 use baton_protocol::journal::{Generation, Stored};
+use baton_protocol::limit::IMAGE_PIECE;
+use baton_protocol::pair::message::ImagePiece;
 use baton_protocol::record::{Offset, Position, Record};
 use baton_storage::IMAGE_CHUNK;
 use baton_storage::fjall::{FjallStore, Options};
@@ -44,7 +46,11 @@ pub struct Journal {
     done: u64,
     /// Somebody wants what the journal makes up when so many changes are durable.
     rebuilding: Option<(u64, Position, Rebuild)>,
+    /// Of an image that another node sends: what has come. Each is no longer than a chunk.
+    pieces: Vec<Vec<u8>>,
 }
+
+const _: () = assert!(IMAGE_PIECE <= IMAGE_CHUNK);
 
 /// Takes the newest image and the records after it.
 type Rebuild = Box<dyn FnOnce(Result<Content, baton_storage::Error>) + Send>;
@@ -129,7 +135,16 @@ impl Journal {
 
     fn of(kind: Kind, durable: Offset) -> Self {
         let stored = Stored { generation: Generation(0), durable, puts: 0 };
-        Self { kind, changes: 0, puts: VecDeque::new(), stored, is_news: false, done: 0, rebuilding: None }
+        Self {
+            kind,
+            changes: 0,
+            puts: VecDeque::new(),
+            stored,
+            is_news: false,
+            done: 0,
+            rebuilding: None,
+            pieces: Vec::new(),
+        }
     }
 
     pub(super) fn append(&mut self, record: Record) -> Result<(), Halt> {
@@ -168,6 +183,62 @@ impl Journal {
                 self.puts.push_back((self.changes, number));
                 Ok(())
             }
+        }
+    }
+
+    /// Collects the next piece of an image, or the first of another one.
+    pub(super) fn keep_piece(&mut self, from: u64, bytes: Vec<u8>) {
+        if from == 0 {
+            self.pieces.clear();
+        }
+        self.pieces.push(bytes);
+    }
+
+    pub(super) fn drop_pieces(&mut self) {
+        self.pieces = Vec::new();
+    }
+
+    /// Begins anew with the image that was collected.
+    pub(super) fn install(
+        &mut self,
+        generation: Generation,
+        at: Position,
+        cell: &'static str,
+        value: &[u8],
+    ) -> Result<(), Halt> {
+        let chunks = std::mem::take(&mut self.pieces);
+        match &mut self.kind {
+            Kind::Memory(memory) => {
+                memory.truncate(Offset::ZERO);
+                self.stored = Stored { generation, durable: at.offset, ..self.stored };
+                self.is_news = true;
+                Ok(())
+            }
+            Kind::Disk { .. } => {
+                self.submit(Change::Install { at, chunks, cell: cell.to_owned(), value: value.to_vec() })
+            }
+        }
+    }
+
+    /// Reads a piece of the newest image, if that is the one at `at`, and passes it on: from another thread.
+    pub(super) fn read_piece(
+        &self,
+        at: Position,
+        from: u64,
+        bytes: usize,
+        pass_on: impl FnOnce(Option<ImagePiece>) + Send + 'static,
+    ) {
+        match &self.kind {
+            Kind::Memory(_) => pass_on(None),
+            Kind::Disk { disk, .. } => disk.aside(move |access| {
+                let image = access.image().filter(|image| image.at == at);
+                // An image that cannot be read is one that is not there: another one will be sent.
+                let piece = image.and_then(|image| {
+                    let bytes = access.piece(at, from, bytes).ok()?;
+                    Some(ImagePiece { length: image.bytes, checksum: image.checksum, bytes })
+                });
+                pass_on(piece);
+            }),
         }
     }
 

@@ -28,6 +28,7 @@ use baton_protocol::limit::Limits;
 use baton_protocol::machine::{Input, Machine};
 use baton_protocol::node::Node;
 use baton_protocol::outbox::{Effect, EffectOf};
+use baton_protocol::pair::message::ImagePiece;
 use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::time::{Instant, Now};
 use journal::{Content, Progress};
@@ -40,7 +41,7 @@ use tokio::task::JoinHandle;
 /// Requests to a node that may wait.
 const REQUESTS: usize = 1024;
 
-/// An image is taken after so many bytes of records, at least.
+/// See [`Surroundings::image_after`].
 const IMAGE_AFTER: u64 = 64 << 20;
 
 /// When a journal in memory, where an image costs nothing, holds so many bytes of records, the machine is asked to release
@@ -137,6 +138,28 @@ impl<H: Host> Reading<'_, H> {
         self.journal.read(from, move |records| drop(read.send(Ok(answer(records)))));
     }
 
+    /// Reads a piece of the newest image, if that is the one at `at`; `answer` makes an input of it.
+    pub fn image_piece(
+        &mut self,
+        at: Position,
+        from: u64,
+        bytes: usize,
+        answer: impl FnOnce(Option<ImagePiece>) -> InputOf<H> + Send + 'static,
+    ) {
+        let read = self.read.clone();
+        self.journal.read_piece(at, from, bytes, move |piece| drop(read.send(Ok(answer(piece)))));
+    }
+
+    /// Collects the next piece of an image that another node sends; with `from` zero, the first one of another image.
+    pub fn keep_piece(&mut self, from: u64, bytes: Vec<u8>) {
+        self.journal.keep_piece(from, bytes);
+    }
+
+    /// Drops the pieces that were collected.
+    pub fn drop_pieces(&mut self) {
+        self.journal.drop_pieces();
+    }
+
     /// Reads what the journal up to `to` makes up, the newest image and the records after it, when everything is durable
     /// that was handed over; `answer` makes an input of it.
     pub fn content(
@@ -210,6 +233,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// All its randomness.
     pub seed: u64,
+    /// An image is taken after so many bytes of records, at least.
+    pub image_after: u64,
 }
 
 impl Surroundings {
@@ -221,7 +246,7 @@ impl Surroundings {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn real() -> Result<Self, Halt> {
-        Ok(Self { clock: Clock::start(), seed: random_seed().map_err(Halt::NoSeed)? })
+        Ok(Self { clock: Clock::start(), seed: random_seed().map_err(Halt::NoSeed)?, image_after: IMAGE_AFTER })
     }
 }
 
@@ -235,7 +260,7 @@ pub fn start<H: Host>(
     host: H,
     entrance: Entrance<H::Request>,
     operator: Operator,
-    Surroundings { clock, seed }: Surroundings,
+    Surroundings { clock, seed, image_after }: Surroundings,
 ) -> Running<H::Request> {
     let (stop, stopped) = oneshot::channel();
     let (read, reads) = mpsc::unbounded_channel();
@@ -253,7 +278,7 @@ pub fn start<H: Host>(
         effects: Vec::new(),
         soon: VecDeque::from([Input::Start { seed }]),
         was_due: false,
-        images: Images::default(),
+        images: Images { after: image_after, ..Images::default() },
         operator: operator.clone(),
     };
     let driver = tokio::spawn(driver.run());
@@ -291,6 +316,8 @@ pub fn random_seed() -> std::io::Result<u64> {
 /// The image policy.
 #[derive(Default)]
 struct Images {
+    /// See [`Surroundings::image_after`].
+    after: u64,
     /// Bytes of records since the last image was taken.
     since: u64,
     /// Length of the last image.
@@ -402,8 +429,10 @@ impl<H: Host> Driver<H> {
                     self.images.taken.take_if(|(at, _)| at.offset > to.offset);
                     self.journal.truncate(generation, to)?;
                 }
-                Effect::Install { .. } => {
-                    return Err(Halt::Panicked("an image is to be installed that nobody has collected".to_owned()));
+                Effect::Install { generation, at, cell, value } => {
+                    self.images.taken = None;
+                    self.images.since = 0;
+                    self.journal.install(generation, at, cell, &value)?;
                 }
                 Effect::Put { number, cell, value } => self.journal.put(number, cell, &value)?,
                 Effect::Release { before } => self.journal.release(before)?,
@@ -447,7 +476,7 @@ impl<H: Host> Driver<H> {
         let journal = self.node.journal();
         let committed = journal.watermarks().committed;
         let images = &mut self.images;
-        if images.taken.is_none() && images.since >= IMAGE_AFTER.max(IMAGE_RATIO * images.last) {
+        if images.taken.is_none() && images.since >= images.after.max(IMAGE_RATIO * images.last) {
             images.taken = H::image(self.node.machine()).map(|image| (journal.end(), image));
             if images.taken.is_some() {
                 images.since = 0;

@@ -16,7 +16,7 @@ use baton_protocol::pair::message::Envelope;
 use baton_protocol::pair::{EPOCHS_CELL, Order, Pair, PairConfig, PairHint, PairInput, Part, Trouble, VOTE_CELL};
 use baton_protocol::record::Position;
 use baton_protocol::register::Seat;
-use baton_protocol::time::Now;
+use baton_protocol::time::{Now, Timestamp};
 use baton_workflow::id::CommandId;
 use baton_workflow::model::command::Command;
 use baton_workflow::problem::Problem;
@@ -256,6 +256,7 @@ pub struct Recovered {
     config: ControllerConfig,
     journal: Journal,
     notes: Vec<String>,
+    keep_events: Option<Duration>,
 }
 
 /// Recovers a controller from its journal. With `pair` it is one of a pair.
@@ -273,7 +274,7 @@ pub fn recover(config: ControllerConfig, opened: Opened, pair: Option<PairConfig
             driver::one_of_two(machine.with_pair(pair), recovered)
         }
     };
-    Ok(Recovered { node, config, journal, notes })
+    Ok(Recovered { node, config, journal, notes, keep_events: None })
 }
 
 impl Recovered {
@@ -281,6 +282,13 @@ impl Recovered {
     #[must_use]
     pub fn state(&self) -> &State {
         self.node.machine().state()
+    }
+
+    /// Keeps events for so long at most, whether readers have released them or not. Else only what readers have released is
+    /// given up.
+    #[must_use]
+    pub fn keeping_events(self, keep_events: Option<Duration>) -> Self {
+        Self { keep_events, ..self }
     }
 
     /// Starts it. Messages to the other voters of its pair go through `voters`.
@@ -303,6 +311,8 @@ impl Recovered {
             seen: BTreeMap::new(),
             readers: BTreeMap::new(),
             released: EventId::BEFORE_FIRST,
+            keep_events: self.keep_events,
+            time: Timestamp::from_millis(0),
             trouble: None,
             standing: shown,
             commits: Arc::default(),
@@ -324,6 +334,9 @@ struct ControllerHost {
     seen: BTreeMap<CallerId, Seen>,
     readers: BTreeMap<ReaderId, oneshot::Sender<Result<Vec<Stamped>, EventId>>>,
     released: EventId,
+    keep_events: Option<Duration>,
+    /// What the wall clock showed in the last step.
+    time: Timestamp,
     trouble: Option<Trouble>,
     standing: watch::Sender<Standing>,
     commits: Arc<Commits>,
@@ -411,8 +424,13 @@ impl Host for ControllerHost {
             Act::Pair(PairHint::Read { number, from, bytes: _ }) => {
                 reading.records(from, move |records| ControllerInput::Pair(PairInput::Read { number, from, records }));
             }
-            // Not carried out yet: nobody gets an image.
-            Act::Pair(PairHint::ReadImage { .. } | PairHint::KeepPiece { .. } | PairHint::DropPieces) => {}
+            Act::Pair(PairHint::ReadImage { at, from, bytes }) => {
+                reading.image_piece(at, from, bytes, move |piece| {
+                    ControllerInput::Pair(PairInput::ImageRead { at, from, piece })
+                });
+            }
+            Act::Pair(PairHint::KeepPiece { from, bytes }) => reading.keep_piece(from, bytes),
+            Act::Pair(PairHint::DropPieces) => reading.drop_pieces(),
             Act::Pair(PairHint::Trouble(trouble)) => self.trouble = Some(trouble),
             Act::RollBack { to } => {
                 let config = self.config.clone();
@@ -459,10 +477,16 @@ impl Host for ControllerHost {
     }
 
     fn imaged(&mut self, at: Position) -> Option<ControllerInput> {
-        Some(ControllerInput::Imaged { at, released: self.released })
+        // What nobody has released is released when it is old enough.
+        let old = self.keep_events.map_or(EventId::BEFORE_FIRST, |keep| {
+            let millis = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+            EventId::at(Timestamp::from_millis(self.time.as_millis().saturating_sub(millis).max(0)))
+        });
+        Some(ControllerInput::Imaged { at, released: self.released.max(old) })
     }
 
-    fn stepped(&mut self, node: &Node<Controller>, _: Now) {
+    fn stepped(&mut self, node: &Node<Controller>, now: Now) {
+        self.time = now.timestamp;
         let part = node.machine().pair().map(Pair::part);
         if matches!(part, Some(Part::Active | Part::Standby { is_following: true })) {
             self.trouble = None;

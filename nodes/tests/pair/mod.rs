@@ -80,7 +80,7 @@ impl Cluster {
         let pair = Some((&membership, Timing::DEFAULT));
         let opened = self.opened(seat);
         let surroundings = Surroundings::real().unwrap();
-        (node::start_controller(config, pair, opened, operator, surroundings).await.unwrap(), news)
+        (node::start_controller(config, pair, None, opened, operator, surroundings).await.unwrap(), news)
     }
 }
 

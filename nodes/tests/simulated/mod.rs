@@ -235,3 +235,24 @@ fn both_nodes_are_lost_and_come_back() {
     world.until("coupled once more", SOON, is_coupled);
     nothing_is_lost(&mut world, active.peer());
 }
+
+#[test]
+fn a_node_whose_disk_was_lost_gets_an_image() {
+    let mut world = World::new(19, |setups, _| setups.iter_mut().for_each(|setup| setup.image_after = 4 << 10));
+    world.until("coupled", SOON, |log| log.is_coupled(Seat::First));
+    world.once(async |authority| deploy(&authority).await);
+    ["one", "two", "three", "four"].into_iter().for_each(|client| world.client(client));
+    // Readers may come back for the last few hundred records, so it takes some until the first are released.
+    world.until("working", 4 * SOON, |log| log.acknowledged().len() > 1_000);
+    let released = world.setups.lock().unwrap()[0].disk.disk.durable_released().offset.0;
+    assert!(released > 10, "nothing was released");
+    world.kill(Seat::Second);
+    goes_on(&mut world);
+    world.setups.lock().unwrap()[1].disk.disk.wipe();
+    world.restart(Seat::Second);
+    world.until("coupled again", 2 * SOON, |log| log.is_coupled(Seat::First));
+    world.kill(Seat::First);
+    world.until("taken over", BOUND, |log| log.is_active(Seat::Second));
+    goes_on(&mut world);
+    nothing_is_lost(&mut world, Seat::Second);
+}

@@ -62,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) versions: Versions,
     pub(crate) tls: Tls,
     pub(crate) disk: SimulatedDisk,
+    /// An image is taken after so many bytes of records.
+    pub(crate) image_after: u64,
     /// Ends its process.
     death: Arc<Notify>,
 }
@@ -153,6 +155,7 @@ impl World {
             versions: VERSIONS,
             tls: tls(&authority, seat, NOW),
             disk: SimulatedDisk { disk: SimDisk::new(), sync: Duration::from_millis(2) },
+            image_after: 64 << 20,
             death: Arc::default(),
         });
         change(&mut setups, &authority);
@@ -318,6 +321,7 @@ async fn run(seat: Seat, setup: Setup, seed: u64, log: &Log) -> String {
     let millis = i64::try_from(began.as_millis()).unwrap();
     let surroundings = Surroundings {
         clock: Clock::simulated(Timestamp::from_millis(NOW.as_millis() + millis)),
+        image_after: setup.image_after,
         seed: seed ^ (seat as u64) << 32 ^ u64::try_from(millis).unwrap(),
     };
     let (operator, mut news) = Operator::new(name(seat));
@@ -343,7 +347,8 @@ async fn run(seat: Seat, setup: Setup, seed: u64, log: &Log) -> String {
         timing: MachineTiming::DEFAULT,
     };
     let pair = Some((&membership, Timing::DEFAULT));
-    let started = node::start_controller(config, pair, opened, operator, surroundings).await.unwrap();
+    let started =
+        node::start_controller(config, pair, Some(Duration::ZERO), opened, operator, surroundings).await.unwrap();
     let api = ApiConfig {
         network: Simulated,
         listen: Address::new("0.0.0.0", API),
