@@ -73,7 +73,7 @@ impl World {
         };
         let opened = Journal::open(folder.path(), "controller", Options::default()).unwrap();
         let surroundings = Surroundings::real().unwrap();
-        let controller = node::start_controller(config, None, opened, operator, surroundings).await.unwrap();
+        let controller = node::start_controller(config, None, None, opened, operator, surroundings).await.unwrap();
         let serving = api::serve(api_config([None, None]), controller.client.clone()).await.unwrap();
         let http = Client::new(Network::Sockets, Security::Plain, serving.address().into()).unwrap();
         Self { folder, controller, _news: news, serving, http }
