@@ -126,8 +126,8 @@ impl Api {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message));
         }
         if changes {
-            let from = caller.map(|caller| caller.address);
-            tracing::info!(user = user.name, ?from, "{} {path}", head.method);
+            let from = caller.map(|caller| tracing::field::display(caller.address));
+            tracing::info!(user = user.name, from, "{} {path}", head.method);
         }
         // Never closed.
         let _place = self.requests.acquire().await;

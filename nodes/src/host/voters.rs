@@ -13,7 +13,7 @@ use crate::driver::random_seed;
 use baton_machine::codec::MESSAGE_VERSIONS;
 use baton_net::address::Address;
 use baton_net::backoff::Backoff;
-use baton_net::dial::{Connection, DialError, Dialler};
+use baton_net::dial::{Connection, Dialler};
 use baton_net::handshake::{Introduction, Role, Versions};
 use baton_net::link::{self, Closed};
 use baton_net::name::{ClusterId, NodeId};
@@ -22,6 +22,7 @@ use baton_protocol::pair::PairInput;
 use baton_protocol::pair::message::Envelope;
 use baton_protocol::random::Random;
 use baton_protocol::register::Seat;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +60,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 // A voter that comes back is reached before anybody has to think that it is silent.
 const _: () =
     assert!(LONGEST_PAUSE.as_millis() * 4 < baton_protocol::pair::timing::Timing::DEFAULT.silence.as_millis());
+
+/// So many links of one voter are read; the oldest is dropped for another one. One is enough, but one that is dead may not be
+/// known to be, and a copy of a node must not displace the node.
+const MOST_LINKS: usize = 4;
+
+/// A link that ended sooner is not dialled again at once.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// The same complaint about a peer is made again after so many times.
 const COMPLAIN_AGAIN: u32 = 100;
@@ -103,8 +111,8 @@ struct Shared {
     epoch: AtomicU64,
     others: [Voter; 2],
     senders: [Mutex<Option<Outgoing>>; 2],
-    /// Read what the others send. A newer link of the same voter replaces the one before.
-    receiving: [Mutex<Option<JoinHandle<()>>>; 2],
+    /// Read what the others send, in the order in which they came: see [`MOST_LINKS`].
+    receiving: [Mutex<VecDeque<JoinHandle<()>>>; 2],
 }
 
 /// A link to send over.
@@ -223,8 +231,13 @@ impl Voters {
                 return;
             }
         });
-        if let Some(before) = lock(&self.shared.receiving[n]).replace(task) {
-            before.abort();
+        let mut receiving = lock(&self.shared.receiving[n]);
+        receiving.retain(|task| !task.is_finished());
+        receiving.push_back(task);
+        if receiving.len() > MOST_LINKS
+            && let Some(oldest) = receiving.pop_front()
+        {
+            oldest.abort();
         }
     }
 
@@ -252,7 +265,7 @@ impl Voters {
             }
         }
         for task in &self.shared.receiving {
-            if let Some(task) = lock(task).take() {
+            for task in lock(task).drain(..) {
                 task.abort();
             }
         }
@@ -275,14 +288,20 @@ impl<R: From<PairInput> + Send + 'static> Dialling<R> {
         loop {
             match self.dialler.dial(&address, &node, &self.voters.introduction()).await {
                 Ok(connection) => {
-                    backoff.succeeded();
-                    self.complaints = Complaints::default();
+                    let began = Instant::now();
                     let reason = self.hold(connection).await;
-                    tracing::info!(peer = %node, "the link to it has ended: {reason}");
                     self.tell(PairInput::Down { seat, refused: false }).await;
+                    let is_short = began.elapsed() < SHORT;
+                    let text = format!("the link to it has ended: {reason}");
+                    self.complaints.about(&node, text, is_short);
+                    if is_short {
+                        tokio::time::sleep(backoff.failed()).await;
+                    } else {
+                        backoff.succeeded();
+                    }
                 }
                 Err(error) => {
-                    self.complaints.about(&node, &error);
+                    self.complaints.about(&node, format!("cannot be reached: {error}"), true);
                     self.tell(PairInput::Down { seat, refused: error.is_refused() }).await;
                     tokio::time::sleep(backoff.failed()).await;
                 }
@@ -294,7 +313,9 @@ impl<R: From<PairInput> + Send + 'static> Dialling<R> {
     async fn hold(&self, connection: Connection) -> Closed {
         let version = connection.agreement.version;
         let (sender, mut receiver) = connection.open();
-        tracing::info!(peer = %self.voter.node, address = %self.voter.address, "linked");
+        if self.complaints.again == 0 {
+            tracing::info!(peer = %self.voter.node, address = %self.voter.address, "linked");
+        }
         let outgoing = &self.voters.shared.senders[self.n];
         *lock(outgoing) = Some(Outgoing { sender: sender.clone(), version, unechoed: None });
         self.tell(PairInput::Up(self.voter.seat)).await;
@@ -326,7 +347,7 @@ impl<R: From<PairInput> + Send + 'static> Dialling<R> {
     }
 }
 
-/// Says once what is wrong with a peer, and again only after a while or when it is something else.
+/// Says what is wrong with a peer: what is said again and again only once, and again after a while or when it is something else.
 #[derive(Default)]
 struct Complaints {
     last: Option<String>,
@@ -334,14 +355,13 @@ struct Complaints {
 }
 
 impl Complaints {
-    fn about(&mut self, node: &NodeId, error: &DialError) {
-        let text = error.to_string();
-        if self.last.as_ref() == Some(&text) && self.again < COMPLAIN_AGAIN {
+    fn about(&mut self, node: &NodeId, text: String, is_repeated: bool) {
+        if is_repeated && self.last.as_ref() == Some(&text) && self.again < COMPLAIN_AGAIN {
             self.again += 1;
             return;
         }
-        tracing::warn!(peer = %node, "cannot be reached: {text}");
-        *self = Self { last: Some(text), again: 0 };
+        tracing::warn!(peer = %node, "{text}");
+        *self = Self { last: is_repeated.then_some(text), again: 0 };
     }
 }
 
