@@ -2,6 +2,8 @@
 //!
 //! They stand here and not in `fuzz/`, so that the stable toolchain can play what fuzzers have found, see `fuzz/corpus/`.
 
+mod pair;
+
 use baton_machine::codec::{MESSAGE_VERSION, MESSAGE_VERSIONS, Transaction, decode_message, encode_message};
 use baton_machine::message::{FromAgent, FromSubagent, Message, ToAgent, ToSubagent};
 use baton_protocol::frame;
@@ -14,6 +16,7 @@ use baton_workflow::expression::function::ExprFunction;
 use baton_workflow::expression::scope::EmptyScope;
 use baton_workflow::json::{from_text, to_text};
 use baton_workflow::model::item::Item;
+pub use pair::pair;
 use std::fmt::Debug;
 
 /// What a fuzzer calls with bytes of its own; panics on what must not happen.
@@ -21,8 +24,8 @@ pub type Target = fn(&[u8]);
 
 /// The targets by name: those of `fuzz/fuzz_targets/`, and of the folders in `fuzz/corpus/`, but for the handshake, which the
 /// network crate has.
-pub const TARGETS: [(&str, Target); 4] =
-    [("document", document), ("expression", expression), ("record", record), ("commands", commands)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("document", document), ("expression", expression), ("record", record), ("commands", commands), ("pair", pair)];
 
 /// A document in any format and dialect: the first byte says which. Items which are read can be written and read again.
 ///

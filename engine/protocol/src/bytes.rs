@@ -4,6 +4,9 @@
 use crate::record::{Position, Record};
 use alloc::vec::Vec;
 
+/// Epochs, offsets and rounds from here on are not understood.
+const MOST: u64 = 1 << 62;
+
 pub(crate) struct Writer(pub(crate) Vec<u8>);
 
 impl Writer {
@@ -50,13 +53,22 @@ impl Reader<'_> {
         self.take().map(u64::from_le_bytes)
     }
 
+    /// A number that grows by steps, and so never comes near its end: it can be added to without care.
+    pub(crate) fn number(&mut self) -> Option<u64> {
+        self.word().filter(|number| *number < MOST)
+    }
+
     pub(crate) fn position(&mut self) -> Option<Position> {
-        self.take::<{ Position::ENCODED }>().map(|bytes| Position::decode(&bytes))
+        let position = self.take::<{ Position::ENCODED }>().map(|bytes| Position::decode(&bytes))?;
+        (position.offset.0 < MOST && position.epoch.0 < MOST).then_some(position)
     }
 
     /// A record, which carries its own bounded length.
     pub(crate) fn record(&mut self) -> Option<Record> {
         let (record, rest) = Record::decode(self.0).ok()?;
+        if record.id.offset.0 >= MOST || record.id.epoch.0 >= MOST {
+            return None;
+        }
         self.0 = rest;
         Some(record)
     }

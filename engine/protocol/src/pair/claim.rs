@@ -273,7 +273,10 @@ impl Pair {
     fn decided<M: Paired>(&mut self, now: Instant, decided: Accepted, wanted: Option<Change>, out: &mut Outbox<'_, M>) {
         let record = decided.record;
         // An epoch of a process before this one is not to be used again: what that one has sent is not known here.
-        let is_mine = record.process == self.run || self.config.bugs.has(Bug::KeepEpoch);
+        let keeps = self.config.bugs.has(Bug::KeepEpoch);
+        let is_mine = record.process == self.run || keeps;
+        // Only what a peer says that errs.
+        let is_used = record.epoch <= out.journal().epoch() && !keeps;
         let is_new = self.known.is_none_or(|known| known.epoch < record.epoch);
         if self.known.is_some_and(|known| known.epoch > record.epoch) {
             return;
@@ -322,7 +325,7 @@ impl Pair {
                 }
             }
             // Or one that this process has ceased to be active in.
-            _ if !is_new || record.mode == Mode::Stopped || !is_mine => {
+            _ if !is_new || record.mode == Mode::Stopped || !is_mine || is_used => {
                 self.become_unsure(out);
                 self.ask(now, Change::Activate, out);
             }

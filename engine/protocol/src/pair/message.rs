@@ -272,7 +272,7 @@ impl Message {
             2 => Self::Beat {
                 ignorant: from.flag()?,
                 decided: from.option(Accepted::read)?,
-                sent: from.option(|from| Some((Session::read(from)?, Offset(from.word()?))))?,
+                sent: from.option(|from| Some((Session::read(from)?, Offset(from.number()?))))?,
             },
             3 => {
                 let (active, join, end) = (from.word()?, from.word()?, from.position()?);
@@ -287,7 +287,7 @@ impl Message {
                 }
                 Self::Records { session, at, records }
             }
-            6 => Self::Committed { session: Session::read(from)?, before: Offset(from.word()?) },
+            6 => Self::Committed { session: Session::read(from)?, before: Offset(from.number()?) },
             7 => Self::Acknowledged { session: Session::read(from)?, position: from.position()? },
             8 => {
                 let (session, at) = (Session::read(from)?, from.position()?);
@@ -326,7 +326,7 @@ fn read_epochs(from: &mut Reader<'_>) -> Option<Vec<(Epoch, Offset)>> {
         if epochs.len() == MOST_TOLD {
             return None;
         }
-        epochs.push((Epoch(from.word()?), Offset(from.word()?)));
+        epochs.push((Epoch(from.number()?), Offset(from.number()?)));
     }
     Some(epochs)
 }

@@ -6,13 +6,6 @@ use super::{
 use crate::bytes::{Reader, Writer};
 use crate::record::Epoch;
 
-/// Numbers that only grow by steps never come here, and so can be added to without care.
-const MOST: u64 = 1 << 62;
-
-fn bounded(number: u64) -> Option<u64> {
-    (number < MOST).then_some(number)
-}
-
 impl Seat {
     pub(crate) fn write(self, to: &mut Writer) {
         to.byte(self as u8);
@@ -30,7 +23,7 @@ impl Ballot {
     }
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { round: bounded(from.word()?)?, seat: Seat::read(from)? })
+        Some(Self { round: from.number()?, seat: Seat::read(from)? })
     }
 }
 
@@ -54,7 +47,7 @@ impl EpochRecord {
     pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             founding: FoundingId(from.word()?),
-            epoch: Epoch(bounded(from.word()?)?),
+            epoch: Epoch(from.number()?),
             active: Seat::read(from).filter(|&seat| seat != Seat::Watch)?,
             process: from.word()?,
             mode: match from.byte()? {

@@ -8,6 +8,7 @@ mod commit;
 mod deadlines;
 mod event_ids;
 mod host;
+mod messages;
 mod random;
 
 use proptest::test_runner::Config;
