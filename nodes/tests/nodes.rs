@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod api;
+mod cluster;
 mod examples;
 mod pair;
 mod process;
