@@ -13,7 +13,7 @@ use baton_net::tls::WallClock;
 use baton_nodes::config::{ControllerConfig, Environment};
 use baton_nodes::daemon::node::{ControllerNode, Membership, start_controller};
 use baton_nodes::driver::{Journal, Operator, Surroundings, wall_clock};
-use baton_nodes::host::voters::{Me, Voter};
+use baton_nodes::host::voters::{Me, VERSIONS, Voter};
 use baton_protocol::register::Seat;
 use baton_workflow::id::ControllerId;
 use baton_workflow::json::from_text;
@@ -168,7 +168,7 @@ fn machine_config(name: &str) -> MachineConfig {
 async fn alone(folder: &Path) -> Result<ControllerNode, Failure> {
     let opened = Journal::open(folder, "controller", Default::default())?;
     let (operator, _news) = Operator::new("alone");
-    Ok(start_controller(machine_config("alone"), None, opened, operator, Surroundings::real()?).await?)
+    Ok(start_controller(machine_config("alone"), None, None, opened, operator, Surroundings::real()?).await?)
 }
 
 /// The first node, in this process.
@@ -183,7 +183,7 @@ async fn active(configuration: &Path) -> Result<ControllerNode, Failure> {
         address: member.address.clone(),
     };
     let membership = Membership {
-        me: Me { cluster: common.cluster.clone(), node: common.node.clone(), seat: pair.seat },
+        me: Me { cluster: common.cluster.clone(), node: common.node.clone(), seat: pair.seat, versions: VERSIONS },
         others: [voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
         listen: common.links.clone(),
         network: Network::Sockets,
@@ -192,5 +192,5 @@ async fn active(configuration: &Path) -> Result<ControllerNode, Failure> {
     let opened = Journal::open(&common.data, "controller main/controller-1", common.journal)?;
     let (operator, _news) = Operator::new("controller-1");
     let pair = Some((&membership, config.timing));
-    Ok(start_controller(machine_config("controller-1"), pair, opened, operator, Surroundings::real()?).await?)
+    Ok(start_controller(machine_config("controller-1"), pair, None, opened, operator, Surroundings::real()?).await?)
 }
