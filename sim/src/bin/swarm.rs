@@ -128,15 +128,27 @@ fn range_of(word: &str) -> Option<Range<u64>> {
 
 #[expect(clippy::print_stdout, reason = "a command")]
 fn controllers_of(seeds: Range<u64>, bugs: Bugs, tells: bool) -> ExitCode {
+    let (mut worlds, mut orders) = (0_u64, 0);
+    let mut seen: BTreeMap<controllers::Sometimes, u64> = BTreeMap::new();
     for seed in seeds {
         if tells {
             println!("{}", controllers::tell(seed, bugs));
             return ExitCode::SUCCESS;
         }
-        if let Some(violation) = controllers::pass(seed, bugs).violation {
+        let shown = controllers::pass(seed, bugs);
+        worlds += 1;
+        orders += shown.orders;
+        for (what, count) in shown.seen {
+            *seen.entry(what).or_default() += count;
+        }
+        if let Some(violation) = shown.violation {
             println!("{violation}; repeat: cargo swarm {seed} --controllers --tell");
             return ExitCode::FAILURE;
         }
+    }
+    println!("{worlds} worlds, {orders} orders");
+    for what in controllers::Sometimes::ALL {
+        println!("sometimes {what:?}: {}", seen.get(&what).copied().unwrap_or(0));
     }
     ExitCode::SUCCESS
 }

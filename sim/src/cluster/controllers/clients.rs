@@ -1,7 +1,7 @@
 //! Clients of the world, which add orders, and a reader who follows the events. Who is refused or not answered asks the other node.
 
 use super::host;
-use super::{Event, PATIENCE, Sometimes, World};
+use super::{Event, PATIENCE, Reader, Sometimes, World};
 use baton_machine::codec::Stamped;
 use baton_machine::controller::ControllerInput;
 use baton_machine::host::{CallerId, ReaderId, Reply};
@@ -74,7 +74,7 @@ impl World {
                 self.next_number += 1;
                 self.clients[client].number = self.next_number;
                 self.clients[client].is_busy = false;
-                self.micros(10_000, 1_500_000)
+                self.micros(10_000, self.pause)
             }
             Err(problem) => match &*problem.code {
                 "ClusterNodeIsNotActive" => {
@@ -97,14 +97,24 @@ impl World {
             self.reader.at = self.reader.at.peer();
         }
         self.reader.attempt = attempt;
-        let (seat, after) = (self.reader.at, self.reader.events.last().copied().unwrap_or(EventId::BEFORE_FIRST));
+        let (seat, after) = (self.reader.at, self.reader.after());
         self.at(PATIENCE, Event::Read { attempt: attempt + 1 });
         self.input(seat, ControllerInput::Read { reader: ReaderId(attempt), after })
     }
 
+    /// What it wants is released. In production it would begin with an image of the state.
+    pub(super) fn has_missed(&mut self, until: EventId) {
+        let after = self.reader.after();
+        if until > after {
+            self.reader.missed.push((after, until));
+        }
+        let attempt = self.reader.attempt + 1;
+        self.at(Duration::from_millis(50), Event::Read { attempt });
+    }
+
     pub(super) fn was_given(&mut self, events: &[Stamped]) -> Result<(), String> {
         // Who asks again may be answered twice.
-        let is_old = events.first().is_some_and(|first| self.reader.events.last() >= Some(&first.event_id));
+        let is_old = events.first().is_some_and(|first| self.reader.after() >= first.event_id);
         if is_old {
             return Ok(());
         }
@@ -113,9 +123,20 @@ impl World {
             return Err(format!("S7: the reader gets {ids:?}"));
         }
         self.reader.events.extend(ids);
+        for host in &mut self.hosts {
+            host.released = self.reader.after();
+        }
         let attempt = self.reader.attempt + 1;
         self.at(Duration::from_millis(if events.is_empty() { 300 } else { 50 }), Event::Read { attempt });
         Ok(())
+    }
+}
+
+impl Reader {
+    /// Everything until this event it has, or cannot have.
+    pub(super) fn after(&self) -> EventId {
+        let last = self.events.last().copied().unwrap_or(EventId::BEFORE_FIRST);
+        self.missed.last().map_or(last, |(_, until)| last.max(*until))
     }
 }
 

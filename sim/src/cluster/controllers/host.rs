@@ -7,7 +7,8 @@ use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, RecordReader, Reply};
 use baton_machine::replica::{Locality, Replica};
 use baton_machine::timing::Timing;
-use baton_protocol::journal::{Journal, Recovered};
+use baton_protocol::event_id::EventId;
+use baton_protocol::journal::Journal;
 use baton_protocol::limit::Limits;
 use baton_protocol::machine::Input;
 use baton_protocol::node::Node;
@@ -18,6 +19,7 @@ use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Instant, Now, Timestamp};
 use baton_workflow::id::ControllerId;
+use std::sync::Arc;
 
 /// When the clocks start: 2026-01-01T00:00:00Z.
 pub(super) const START: i64 = 1_767_225_600_000;
@@ -34,7 +36,9 @@ pub(super) enum Left {
     Reply(CallerId, Reply),
     /// To a reader; none if it cannot be served.
     Events(Vec<Stamped>),
-    /// The journal was cut.
+    /// A reader wants events that are released: all after this one are there.
+    Released(EventId),
+    /// The journal was cut, or begins anew with an image.
     RollBack(Position),
     /// The node is not active any more.
     Deposed,
@@ -49,14 +53,35 @@ pub(super) struct Host {
     /// How much its clock is ahead, in milliseconds.
     skew: i64,
     pub(super) disk: Disk,
+    /// An image is taken after so many records; zero: never.
+    image_after: u64,
+    /// Until here no reader needs events.
+    pub(super) released: EventId,
+    /// Of the process: bytes written since the last image, the image that is to be kept when it is committed, and what is
+    /// collected of one of the other node.
+    written: usize,
+    taken: Option<(Position, Arc<[u8]>)>,
+    collected: Vec<u8>,
     node: Option<Node<Controller>>,
     /// How often its process was started.
     pub(super) starts: u64,
 }
 
 impl Host {
-    pub(super) fn new(config: PairConfig, limits: Limits, skew: i64) -> Self {
-        Self { config, limits, skew, disk: Disk::default(), node: None, starts: 0 }
+    pub(super) fn new(config: PairConfig, limits: Limits, skew: i64, image_after: u64) -> Self {
+        Self {
+            config,
+            limits,
+            skew,
+            disk: Disk::default(),
+            image_after,
+            released: EventId::BEFORE_FIRST,
+            written: 0,
+            taken: None,
+            collected: Vec::new(),
+            node: None,
+            starts: 0,
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -78,17 +103,19 @@ impl Host {
     /// What its disk makes up.
     pub(super) fn recover(&self) -> Result<Replica, String> {
         let config = controller_config(self.config.seat);
-        Controller::rebuild(&config, None, self.disk.records()).map_err(|error| format!("S8: {error}"))
+        let (_, image, records) = self.disk.recovered();
+        let image = Some(image).filter(|image| !image.is_empty());
+        Controller::rebuild(&config, image, records).map_err(|error| format!("S8: {error}"))
     }
 
     pub(super) fn start(&mut self, now: Instant, seed: u64) -> Result<Vec<Left>, String> {
         self.starts += 1;
         self.disk.restart();
-        let end = self.disk.end();
-        let pair = Pair::new(self.config, self.disk.cell(VOTE_CELL), self.disk.cell(EPOCHS_CELL), end);
+        let (recovered, image, records) = self.disk.recovered();
+        let pair = Pair::new(self.config, self.disk.cell(VOTE_CELL), self.disk.cell(EPOCHS_CELL), recovered.end);
         let pair = pair.map_err(|error| error.to_string())?;
-        let recovered = Recovered { released: Offset::ZERO, image: Position::ORIGIN, end };
-        let machine = Controller::recover(controller_config(self.config.seat), None, self.disk.records())
+        let image = Some(image).filter(|image| !image.is_empty());
+        let machine = Controller::recover(controller_config(self.config.seat), image, records)
             .map_err(|error| format!("S8: {error}"))?
             .with_pair(pair);
         self.node = Some(Node::new(machine, Journal::following(recovered, self.limits)));
@@ -98,7 +125,15 @@ impl Host {
     /// The process ends at once, and of what was not synced only the first `kept` changes have reached the disk.
     pub(super) fn crash(&mut self, kept: usize) {
         self.node = None;
+        (self.written, self.taken) = (0, None);
+        self.collected.clear();
         self.disk.lose(kept);
+    }
+
+    /// All of the disk is lost, while the process does not run.
+    pub(super) fn wipe(&mut self) {
+        assert!(!self.is_running(), "the disk of a process that runs");
+        self.disk = Disk::default();
     }
 
     pub(super) fn sync(&mut self, now: Instant) -> Vec<Left> {
@@ -115,10 +150,21 @@ impl Host {
         let (mut left, mut inputs) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
-                Effect::Append { generation, record } => self.disk.tell(Change::Append(generation, record)),
-                Effect::Truncate { generation, to } => self.disk.tell(Change::Truncate(generation, to)),
+                Effect::Append { generation, record } => {
+                    self.written += record.encoded_len();
+                    self.disk.tell(Change::Append(generation, record));
+                }
+                Effect::Truncate { generation, to } => {
+                    self.taken.take_if(|(at, _)| at.offset > to.offset);
+                    self.disk.tell(Change::Truncate(generation, to));
+                }
+                Effect::Install { generation, at, cell, value } => {
+                    self.taken = None;
+                    let image = core::mem::take(&mut self.collected).into();
+                    self.disk.tell(Change::Install(generation, at, image, cell, value));
+                }
                 Effect::Put { number, cell, value } => self.disk.tell(Change::Put(number, cell, value)),
-                Effect::Install { .. } | Effect::Release { .. } => {}
+                Effect::Release { before } => self.disk.tell(Change::Release(before)),
                 Effect::Hint(Act::Pair(PairHint::Send(to, envelope)))
                 | Effect::Promise { promise: Outgoing::Pair(to, envelope), .. } => {
                     left.push(Left::Message(to, envelope.encode()));
@@ -127,6 +173,15 @@ impl Host {
                     let records = self.read(from);
                     inputs.push(ControllerInput::Pair(PairInput::Read { number, from, records }));
                 }
+                Effect::Hint(Act::Pair(PairHint::ReadImage { at, from, bytes })) => {
+                    let piece = self.disk.read_image(at, from, bytes);
+                    inputs.push(ControllerInput::Pair(PairInput::ImageRead { at, from, piece }));
+                }
+                Effect::Hint(Act::Pair(PairHint::KeepPiece { from, bytes })) => {
+                    self.collected.truncate(usize::try_from(from).unwrap_or(usize::MAX));
+                    self.collected.extend(bytes);
+                }
+                Effect::Hint(Act::Pair(PairHint::DropPieces)) => self.collected.clear(),
                 Effect::Hint(Act::ReadRecords { reader: reader @ RecordReader::Reader(_), from }) => {
                     inputs.push(ControllerInput::Records { reader, records: self.read(from) });
                 }
@@ -136,23 +191,40 @@ impl Host {
                 }
                 Effect::Promise { promise: Outgoing::Events(events), .. } => left.push(Left::Events(events)),
                 Effect::Hint(Act::NoEvents { .. }) => left.push(Left::Events(Vec::new())),
+                Effect::Hint(Act::Released { until, .. }) => left.push(Left::Released(until)),
                 Effect::Hint(Act::RollBack { to }) => left.push(Left::RollBack(to)),
                 Effect::Hint(Act::Deposed) => left.push(Left::Deposed),
                 Effect::Hint(Act::Trouble(trouble) | Act::Pair(PairHint::Trouble(trouble))) => {
                     left.push(Left::Trouble(trouble))
                 }
-                // There are no agents here, and nothing is released.
+                // There are no agents here.
                 Effect::Hint(_) | Effect::Promise { .. } => {}
             }
         }
         for input in inputs {
             left.extend(self.step(now.instant, Input::Arrived(input)));
         }
+        left.extend(self.take_image(now.instant));
         left
     }
 
+    /// Takes an image when it is time, and keeps it when it is committed.
+    fn take_image(&mut self, now: Instant) -> Vec<Left> {
+        let Some(node) = &self.node else { return Vec::new() };
+        let (end, committed) = (node.journal().end(), node.journal().watermarks().committed);
+        let (last, length) = self.disk.image().map_or((0, 0), |(at, image)| (at.offset.0, image.len()));
+        let is_time = self.image_after > 0 && end.offset.0 >= last + self.image_after && self.written >= length;
+        if is_time && self.taken.is_none() && node.machine().may_be_imaged() {
+            self.written = 0;
+            self.taken = Some((end, node.machine().replica().image().into()));
+        }
+        let Some((at, image)) = self.taken.take_if(|(at, _)| at.offset <= committed) else { return Vec::new() };
+        self.disk.keep_image(at, image);
+        self.step(now, Input::Arrived(ControllerInput::Imaged { at, released: self.released }))
+    }
+
     fn read(&self, from: Offset) -> Vec<Record> {
-        self.disk.records().iter().filter(|record| record.id.offset >= from).take(READ).cloned().collect()
+        self.disk.records_from(from).iter().take(READ).cloned().collect()
     }
 }
 

@@ -24,6 +24,7 @@ use baton_protocol::machine::Input;
 use baton_protocol::pair::planted::Bugs;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{Order, PairConfig, PairInput};
+use baton_protocol::record::Record;
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Duration, Instant};
 use baton_workflow::id::OrderId;
@@ -67,6 +68,8 @@ pub enum Sometimes {
     Compared,
     /// A command was given again, and was done already.
     DoneBefore,
+    /// A node built its replica from an image of the other one, because the records that it needed were released.
+    BegunAnew,
 }
 
 impl Sometimes {
@@ -81,6 +84,7 @@ impl Sometimes {
         Self::Appointed,
         Self::Compared,
         Self::DoneBefore,
+        Self::BegunAnew,
     ];
 }
 
@@ -120,6 +124,7 @@ enum Fault {
     Cut,
     Switch,
     Stop,
+    Wipe,
 }
 
 /// Somebody who adds one order after the other; the first one deploys the workflow before.
@@ -135,6 +140,8 @@ struct Reader {
     at: Seat,
     attempt: u64,
     events: Vec<EventId>,
+    /// Events that it could not get, because they are released: those after the first and until the second.
+    missed: Vec<(EventId, EventId)>,
 }
 
 struct World {
@@ -149,7 +156,9 @@ struct World {
     busy: BTreeMap<(Seat, Seat), Instant>,
     syncing: BTreeSet<Seat>,
     /// Mean times between faults in milliseconds; zero: never.
-    faults: [(Fault, u64); 4],
+    faults: [(Fault, u64); 5],
+    /// How long clients pause at most, in microseconds.
+    pause: u64,
     clients: Vec<Client>,
     next_number: u64,
     callers: u64,
@@ -160,6 +169,8 @@ struct World {
     answered_before_heal: BTreeSet<OrderId>,
     answers_since_heal: BTreeSet<usize>,
     reader: Reader,
+    /// The committed records.
+    history: Vec<Record>,
     was_active: [bool; 2],
     healed: bool,
     seen: BTreeMap<Sometimes, u64>,
@@ -209,6 +220,7 @@ impl World {
             (Fault::Cut, often(2, 3_000, 15_000)),
             (Fault::Switch, often(2, 3_000, 15_000)),
             (Fault::Stop, often(4, 8_000, 25_000)),
+            (Fault::Wipe, often(4, 8_000, 25_000)),
         ];
         let tight = plan.below(2) == 0;
         let limits = if tight {
@@ -222,6 +234,10 @@ impl World {
         } else {
             Limits::DEFAULT
         };
+        // Records are released in hundreds, so it takes many orders until a node needs an image.
+        let is_busy = plan.below(4) == 0;
+        let pause = if is_busy { 100_000 } else { 1_500_000 };
+        let image_after = if plan.below(4) == 0 { 0 } else { plan.between(20, 100) };
         let skews = [0, i64::try_from(plan.below(20_000)).unwrap_or(0) - 10_000];
         let config =
             |seat| PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 14, piece: 1 << 10, couple_lag: 4, bugs };
@@ -231,7 +247,7 @@ impl World {
             clients: clients.collect(),
             choice: root.child("world"),
             now: Instant::ZERO,
-            hosts: NODES.map(|seat| Host::new(config(seat), limits, skews[seat as usize])),
+            hosts: NODES.map(|seat| Host::new(config(seat), limits, skews[seat as usize], image_after)),
             watch: Watch::new(config(Seat::Watch), limits),
             events: BinaryHeap::new(),
             sequence: 0,
@@ -240,6 +256,7 @@ impl World {
             busy: BTreeMap::new(),
             syncing: BTreeSet::new(),
             faults,
+            pause,
             next_number: 0,
             callers: 0,
             waiting: BTreeMap::new(),
@@ -247,7 +264,8 @@ impl World {
             answered: BTreeSet::new(),
             answered_before_heal: BTreeSet::new(),
             answers_since_heal: BTreeSet::new(),
-            reader: Reader { at: Seat::First, attempt: 0, events: Vec::new() },
+            reader: Reader { at: Seat::First, attempt: 0, events: Vec::new(), missed: Vec::new() },
+            history: Vec::new(),
             was_active: [false; 2],
             healed: false,
             seen: BTreeMap::new(),
@@ -405,7 +423,8 @@ impl World {
             return Err(format!("the journal of {seat} ends at {}, but was cut at {to}", host.disk.end().offset));
         }
         let replica = host.recover()?;
-        self.see(Sometimes::RolledBack);
+        let is_new = to > 0 && host.disk.begin().offset.0 == to;
+        self.see(if is_new { Sometimes::BegunAnew } else { Sometimes::RolledBack });
         self.input(seat, ControllerInput::RolledBack(Box::new(replica)))
     }
 
@@ -429,6 +448,7 @@ impl World {
     }
 
     fn after(&mut self, seat: Seat, left: Vec<Left>) -> Result<(), String> {
+        self.remember_committed(seat);
         let is_active = self.hosts[seat as usize].is_active();
         if is_active && !core::mem::replace(&mut self.was_active[seat as usize], is_active) {
             self.activated(seat)?;
@@ -440,6 +460,8 @@ impl World {
                 Left::Reply(caller, reply) => self.replied(seat, caller, &reply)?,
                 Left::Events(events) if seat == self.reader.at => self.was_given(&events)?,
                 Left::Events(_) => {}
+                Left::Released(until) if seat == self.reader.at => self.has_missed(until),
+                Left::Released(_) => {}
                 Left::RollBack(to) => {
                     let life = self.hosts[seat as usize].starts;
                     let after = self.micros(100, 500_000);
