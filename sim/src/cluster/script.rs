@@ -118,7 +118,22 @@ impl Cluster {
     /// A cluster that was founded and is coupled, the first node active in epoch 2.
     #[must_use]
     pub fn coupled() -> Self {
+        Self::switched_off().and_coupled()
+    }
+
+    /// The same, with an image after so many records, and without the records before it. An image is sent in small pieces.
+    #[must_use]
+    pub fn coupled_with_images(after: u64) -> Self {
         let mut cluster = Self::switched_off();
+        cluster.hosts = Seat::ALL.map(|seat| {
+            let config = PairConfig { piece: 16, ..PairConfig::new(seat) };
+            Host::new(config, Limits::DEFAULT).with_images(after)
+        });
+        cluster.and_coupled()
+    }
+
+    fn and_coupled(self) -> Self {
+        let mut cluster = self;
         cluster.start_all();
         cluster.until_coupled(secs(2));
         cluster.run_for(secs(1));
@@ -390,6 +405,12 @@ impl Cluster {
         self.news.iter().any(|news| news.starts_with(begin))
     }
 
+    /// How many news begin with this.
+    #[must_use]
+    pub fn count_news(&self, begin: &str) -> usize {
+        self.news.iter().filter(|news| news.starts_with(begin)).count()
+    }
+
     /// The news since then do not matter.
     pub fn forget_news(&mut self) {
         self.news.clear();
@@ -405,6 +426,12 @@ impl Cluster {
     #[must_use]
     pub fn is_only_active(&self, seat: Seat) -> bool {
         self.is_active(seat) && !self.is_active(seat.peer())
+    }
+
+    /// Whether this node is getting an image.
+    #[must_use]
+    pub fn is_fetching(&self, seat: Seat) -> bool {
+        self.pair(seat).is_some_and(Pair::is_fetching)
     }
 
     /// Whether one node is active.

@@ -20,6 +20,7 @@ fn every_number_has_a_scenario() {
     let told: BTreeSet<String> = ALL.iter().map(|scenario| scenario.number.to_owned()).collect();
     let situations = (1..=39).map(|number| format!("S{number}"));
     let weak_spots = (1..=25).map(|number| format!("9.{number}"));
-    let wanted: BTreeSet<String> = situations.chain(weak_spots).collect();
+    let images = (1..=7).map(|number| format!("I{number}"));
+    let wanted: BTreeSet<String> = situations.chain(weak_spots).chain(images).collect();
     assert_eq!(told, wanted);
 }

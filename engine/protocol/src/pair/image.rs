@@ -225,8 +225,9 @@ impl Pair {
 
 /// The standby's side.
 impl Pair {
-    /// Whether an image is on its way.
-    pub(super) fn is_fetching(&self) -> bool {
+    /// Whether an image is on its way to this node.
+    #[must_use]
+    pub fn is_fetching(&self) -> bool {
         self.fetch.as_ref().is_some_and(|fetch| fetch.session.is_some())
     }
 

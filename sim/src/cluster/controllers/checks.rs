@@ -134,8 +134,7 @@ impl World {
                 _ => {}
             }
         }
-        let is_missed =
-            |id: &EventId| self.reader.missed.iter().any(|(after, until)| after < id && id <= until);
+        let is_missed = |id: &EventId| self.reader.missed.iter().any(|(after, until)| after < id && id <= until);
         let ids = events.iter().map(|event| event.event_id).filter(|id| !is_missed(id));
         if !ids.take(self.reader.events.len()).eq(self.reader.events.iter().copied()) {
             return Err("S7: the reader has seen other events than those of the journal".to_owned());

@@ -1,12 +1,13 @@
 //! The scenarios: what a pair and its watch have to stand, one short function for each story. A function panics with the story so
 //! far when something is not as it has to be.
 //!
-//! S1 to S39 are the situations in which such systems have been tested before us; 9.1 to 9.25 are the weak spots which they
+//! I1 to I7 are about images for a standby. S1 to S39 are the situations in which such systems have been tested before us; 9.1 to 9.25 are the weak spots which they
 //! have shown, and each of those stories is named after what cannot happen here. What is not about the pair (items, HTTP, jobs)
 //! is told in the comment of the function, with the place where it is tested.
 
 pub mod coupling;
 pub mod founding;
+pub mod images;
 pub mod standby_lost;
 pub mod stop;
 pub mod strangers;
@@ -85,6 +86,13 @@ pub const ALL: &[Scenario] = scenarios! {
     "S37" => watch::a_new_watch_that_hears_nothing_of_the_active;
     "S38" => coupling::the_standby_moves_with_its_journal;
     "S39" => take_over::a_reader_sees_each_record_once;
+    "I1" => images::a_wiped_standby_comes_back;
+    "I2" => images::a_standby_is_away_for_long;
+    "I3" => images::a_crash_in_the_middle;
+    "I4" => images::the_image_is_released_in_the_middle;
+    "I5" => images::a_former_active_begins_anew;
+    "I6" => images::a_mute_standby_does_not_hold_back_the_journal;
+    "I7" => images::what_the_standby_needs_is_kept;
     "9.1" => weak_spots_of_asking::a_black_holed_peer_blocks_nothing;
     "9.2" => weak_spots_of_asking::both_ask_and_do_not_cancel_each_other;
     "9.3" => weak_spots_of_asking::a_single_survivor_is_not_stuck;
