@@ -8,6 +8,7 @@ mod commit;
 mod deadlines;
 mod event_ids;
 mod host;
+mod install;
 mod messages;
 mod random;
 
