@@ -1,5 +1,5 @@
-//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]] [--fine] [--plant BUG]`. Ends with 1 when something
-//! is violated.
+//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]] [--fine] [--images] [--plant BUG]`. Ends with 1
+//! when something is violated. With `--images` nodes take an image after each other record, and release the records before.
 
 use baton_protocol::pair::planted::{Bug, Bugs};
 use baton_sim::cluster::explorer::{Budget, Grain, Small, explore};
@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     let bugs = Bug::ALL.into_iter().find(|bug| words.contains(&format!("{bug:?}"))).map_or(Bugs::NONE, Bugs::plant);
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
-    let explored = explore(Small::coupled(grain, budget, bugs), most);
+    let images = if words.iter().any(|word| word == "--images") { 2 } else { 0 };
+    let explored = explore(Small::coupled_with_images(grain, budget, bugs, images), most);
     if let Some(story) = &explored.counterexample {
         println!("{story}");
     }

@@ -215,7 +215,7 @@ impl Small {
     fn founded(budget: Budget, bugs: Bugs, image_after: u64) -> Self {
         let limits = Limits { records: 16, record_bytes: 1 << 12, promises: 64, promise_bytes: 1 << 16, puts: 32 };
         let host = |seat| {
-            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, piece: 32, couple_lag: 1, bugs };
+            let config = PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 10, piece: 4, couple_lag: 1, bugs };
             Shared::new(Host::new(config, limits).with_images(image_after))
         };
         let mut small = Self {

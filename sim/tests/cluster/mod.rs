@@ -50,12 +50,15 @@ fn a_seed_makes_the_same_world_again() {
 /// All runs of a small cluster with two kills, and with one of each fault. Larger ones: `cargo explore`.
 #[test]
 fn the_explorer_exhausts_small_clusters() {
-    for budget in [
-        Budget { adds: 2, crashes: 2, losses: 0, dues: 0, switches: 0 },
-        Budget { adds: 1, crashes: 1, losses: 0, dues: 1, switches: 0 },
-        Budget { adds: 1, crashes: 0, losses: 1, dues: 1, switches: 1 },
+    for (images, budget) in [
+        (0, Budget { adds: 2, crashes: 2, losses: 0, dues: 0, switches: 0 }),
+        (0, Budget { adds: 1, crashes: 1, losses: 0, dues: 1, switches: 0 }),
+        (0, Budget { adds: 1, crashes: 0, losses: 1, dues: 1, switches: 1 }),
+        (2, Budget { adds: 1, crashes: 2, losses: 0, dues: 0, switches: 0 }),
+        (2, Budget { adds: 1, crashes: 1, losses: 1, dues: 0, switches: 0 }),
     ] {
-        let explored = explore(Small::coupled(Grain::Host, budget, Bugs::NONE), 3_000_000);
+        let small = Small::coupled_with_images(Grain::Host, budget, Bugs::NONE, images);
+        let explored = explore(small, 3_000_000);
         assert_eq!(explored.counterexample, None);
         assert!(explored.is_exhausted, "{} states of {budget:?}", explored.states);
     }
