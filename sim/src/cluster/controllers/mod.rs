@@ -74,7 +74,7 @@ pub enum Sometimes {
 
 impl Sometimes {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FailedOver,
         Self::SwitchedOver,
         Self::PassiveLost,
