@@ -16,8 +16,9 @@ use tokio::time::timeout;
 /// So many pieces may wait for the reader.
 pub const BUFFERED: usize = 16;
 
-/// So long a reader may take to take one piece when all places are full.
-pub const TAKEN: Duration = Duration::from_secs(30);
+/// So long a reader may take to take one piece when all places are full. Half of the time after which the system ends a connection
+/// whose peer confirms nothing, so that a last word can still be said.
+pub const TAKEN: Duration = Duration::from_secs(10);
 
 /// The form of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -255,6 +255,11 @@ impl Ctl {
         while left > 0 {
             let line = self.session.event().await?;
             let Ok(event) = json::parse(&line) else { return Err(Failure::Nonsense(line)) };
+            // What is kept for clients who repeat commands is nothing for people.
+            let name = event.get("TYPE").and_then(Node::as_str);
+            if !self.is_json && matches!(name, Some("CommandAnswered" | "CommandNamed")) {
+                continue;
+            }
             if let Some(order) = &arguments.order {
                 let key = event.get("Key").and_then(Node::as_str).unwrap_or_default();
                 if key != order && !key.strip_prefix(order.as_str()).is_some_and(|rest| rest.starts_with('|')) {

@@ -31,8 +31,11 @@ fn number(node: &Node, path: &[&str]) -> i64 {
     text(node, path).parse().unwrap_or(0)
 }
 
+/// The URL of a controller, with its overview and how it stands in its cluster; or why it does not answer.
+pub(super) type Status = (String, Result<(Node, Node), String>);
+
 /// How the controllers are, one after the other.
-pub(super) fn status(out: &mut dyn Write, found: &[(String, Result<(Node, Node), String>)]) -> io::Result<()> {
+pub(super) fn status(out: &mut dyn Write, found: &[Status]) -> io::Result<()> {
     for (nr, (url, both)) in found.iter().enumerate() {
         if nr > 0 {
             writeln!(out)?;

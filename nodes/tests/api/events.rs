@@ -1,10 +1,12 @@
 //! Streams of events: from where, what, and how they end.
 
-use super::world::{World, get, text};
+use super::world::{DEADLINE, World, get, text};
 use super::{addition, number};
 use baton_net::http::events::Lines;
 use baton_workflow::json::{Node, parse};
 use hyper::StatusCode;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The next line that is no sign of life.
 async fn next(lines: &mut Lines) -> Option<Node> {
@@ -85,6 +87,33 @@ async fn browsers_read_server_sent_events() {
     assert_eq!(event.id, Some(number(&node, "eventId").to_string()));
     assert_eq!(text(&node, "TYPE"), "OrderAdded");
     assert_eq!(events.next().await.unwrap(), None);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_pauses_misses_nothing() {
+    const ORDERS: usize = 150;
+    let world = World::new().await;
+    world.deploy().await;
+    let mut lines = world.open("/controller/api/event?return=OrderAdded", None).await;
+    let long = "x".repeat(200_000);
+    for batch in 0..3 {
+        let orders: Vec<String> = (0..ORDERS / 3)
+            .map(|n| {
+                format!(
+                    r#"{{"id": "O-{batch}-{n}", "workflowPath": "W", "planId": [], "arguments": {{"a": "{long}"}}}}"#
+                )
+            })
+            .collect();
+        let (status, _) = world.post("/controller/api/order", &format!("[{}]", orders.join(","))).await;
+        assert_eq!(status, StatusCode::CREATED);
+    }
+    // More than all buffers hold is on its way.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..ORDERS {
+        let event = timeout(DEADLINE, next(&mut lines)).await.unwrap().unwrap();
+        assert_eq!(text(&event, "TYPE"), "OrderAdded");
+    }
     world.stop().await;
 }
 
