@@ -197,6 +197,9 @@ pub trait Access: Clone + Send + 'static {
     /// The newest complete image.
     fn image(&self) -> Option<Image>;
 
+    /// The complete image at `at`, if there is one: not only the newest is kept, when records before it are not released.
+    fn image_at(&self, at: Position) -> Option<Image>;
+
     /// The chunks of the image at `at`, as they were written.
     ///
     /// # Errors

@@ -579,6 +579,11 @@ impl Access for SimAccess {
         self.alive().ok()?.durable.images.values().next_back().map(|image| image.image)
     }
 
+    fn image_at(&self, at: Position) -> Option<Image> {
+        let disk = self.alive().ok()?;
+        disk.durable.images.get(&at.offset.0).map(|image| image.image).filter(|image| image.at == at)
+    }
+
     fn chunks(&self, at: Position) -> Result<Chunks, Error> {
         let disk = self.alive()?;
         let image = disk.durable.images.get(&at.offset.0).filter(|image| image.image.at == at);

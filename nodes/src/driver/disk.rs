@@ -137,6 +137,14 @@ impl DiskAccess {
         }
     }
 
+    pub(super) fn image_at(&self, at: Position) -> Option<Image> {
+        match self {
+            Self::Real(access) => access.image_at(at),
+            #[cfg(feature = "turmoil")]
+            Self::Simulated(access) => access.image_at(at),
+        }
+    }
+
     pub(super) fn piece(&self, at: Position, from: u64, bytes: usize) -> Result<Vec<u8>, Error> {
         match self {
             Self::Real(access) => access.piece(at, from, bytes),

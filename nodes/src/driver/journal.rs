@@ -220,7 +220,7 @@ impl Journal {
         }
     }
 
-    /// Reads a piece of the newest image, if that is the one at `at`, and passes it on: from another thread.
+    /// Reads a piece of the image at `at`, which may not be the newest any more, and passes it on: from another thread.
     pub(super) fn read_piece(
         &self,
         at: Position,
@@ -231,9 +231,8 @@ impl Journal {
         match &self.kind {
             Kind::Memory(_) => pass_on(None),
             Kind::Disk { disk, .. } => disk.aside(move |access| {
-                let image = access.image().filter(|image| image.at == at);
                 // An image that cannot be read is one that is not there: another one will be sent.
-                let piece = image.and_then(|image| {
+                let piece = access.image_at(at).and_then(|image| {
                     let bytes = access.piece(at, from, bytes).ok()?;
                     Some(ImagePiece { length: image.bytes, checksum: image.checksum, bytes })
                 });

@@ -138,7 +138,7 @@ impl<H: Host> Reading<'_, H> {
         self.journal.read(from, move |records| drop(read.send(Ok(answer(records)))));
     }
 
-    /// Reads a piece of the newest image, if that is the one at `at`; `answer` makes an input of it.
+    /// Reads a piece of the image at `at`; `answer` makes an input of it.
     pub fn image_piece(
         &mut self,
         at: Position,

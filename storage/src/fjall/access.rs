@@ -94,10 +94,12 @@ impl Access for FjallAccess {
         self.shared.parts().images.values().next_back().copied()
     }
 
+    fn image_at(&self, at: Position) -> Option<Image> {
+        self.shared.parts().images.get(&at.offset.0).filter(|image| image.at == at).copied()
+    }
+
     fn chunks(&self, at: Position) -> Result<Chunks, Error> {
-        if self.shared.parts().images.get(&at.offset.0).is_none_or(|image| image.at != at) {
-            return Err(Error::NoImage(at));
-        }
+        self.image_at(at).ok_or(Error::NoImage(at))?;
         let shared = Arc::clone(&self.shared);
         let damaged = move |reason| shared.damaged(format_args!("the image at offset {}: {reason}", at.offset));
         let mut reader = images::Reader::open(&self.shared.folder, at.offset.0).map_err(&damaged)?;
@@ -113,9 +115,7 @@ impl Access for FjallAccess {
     }
 
     fn piece(&self, at: Position, from: u64, bytes: usize) -> Result<Vec<u8>, Error> {
-        if self.shared.parts().images.get(&at.offset.0).is_none_or(|image| image.at != at) {
-            return Err(Error::NoImage(at));
-        }
+        self.image_at(at).ok_or(Error::NoImage(at))?;
         let piece =
             images::Reader::open(&self.shared.folder, at.offset.0).and_then(|mut reader| reader.piece(from, bytes));
         piece.map_err(|reason| self.shared.damaged(format_args!("the image at offset {}: {reason}", at.offset)))

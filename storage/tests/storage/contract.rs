@@ -247,7 +247,19 @@ fn pieces_of_images<P: Place>(place: P) {
             assert_eq!(access.piece(end, from as u64, bytes).unwrap(), expected, "{bytes} from {from}");
         }
     }
-    assert!(matches!(access.piece(all[5].id.after(), 0, 1), Err(Error::NoImage(_))));
+    let none = all[5].id.after();
+    assert!(matches!(access.piece(none, 0, 1), Err(Error::NoImage(_))));
+    assert_eq!(access.image_at(none), None);
+    // An older one is there until what is before the newer one is released.
+    let (more, newer) = records(end, 1, 5);
+    store.append(&more).unwrap();
+    store.sync().unwrap();
+    access.write_image(newer, &mut image(2).into_iter()).unwrap();
+    assert_eq!((access.image_at(end), access.image().map(|image| image.at)), (Some(written), Some(newer)));
+    assert_eq!(access.piece(end, 0, whole.len()).unwrap(), whole);
+    store.release(newer.offset).unwrap();
+    store.sync().unwrap();
+    assert_eq!(access.image_at(end), None);
 }
 
 /// A position that no journal of these tests has.
