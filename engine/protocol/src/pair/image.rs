@@ -270,7 +270,7 @@ impl Pair {
         piece: ImagePiece,
         out: &mut Outbox<'_, M>,
     ) {
-        let size = self.config.piece as u64;
+        let size = self.piece_size() as u64;
         let is_wanted = matches!(self.duty, Duty::Standby(_)) && !self.is_rolling_back;
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| is_wanted && fetch.session == Some(session)) else {
             return;
@@ -299,8 +299,12 @@ impl Pair {
         self.ask_for_pieces(now, out);
     }
 
+    fn piece_size(&self) -> usize {
+        self.config.piece.clamp(1, IMAGE_PIECE)
+    }
+
     fn ask_for_pieces<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
-        let size = self.config.piece.clamp(1, IMAGE_PIECE);
+        let size = self.piece_size();
         let Some(fetch) = &mut self.fetch else { return };
         let Some(session) = fetch.session else { return };
         let patience = self.config.timing.exchange * (1 << fetch.attempts.min(MOST_PATIENCE));
