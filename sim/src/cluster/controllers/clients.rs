@@ -3,13 +3,13 @@
 use super::host;
 use super::{Event, PATIENCE, Reader, Sometimes, World};
 use baton_machine::codec::Stamped;
-use baton_machine::controller::ControllerInput;
+use baton_machine::controller::{Controller, ControllerInput};
 use baton_machine::host::{CallerId, ReaderId, Reply};
 use baton_protocol::event_id::EventId;
 use baton_protocol::pair::Order;
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Duration, Instant};
-use baton_workflow::id::OrderId;
+use baton_workflow::id::{CommandId, OrderId};
 use baton_workflow::json::from_text;
 use baton_workflow::model::command::{Command, Response};
 
@@ -33,9 +33,17 @@ impl World {
         self.callers += 1;
         let caller = CallerId(self.callers);
         self.waiting.insert(caller, (client, seat, attempt));
-        let command = if number == 0 { deployment(attempt) } else { addition(number, self.now) };
+        // The same as before when it is asked for again: the answer of another attempt counts too.
+        let at = *self.clients[client].since.get_or_insert(self.now);
+        let command = if number == 0 { deployment() } else { addition(number, at) };
         let command: Command = from_text(&command).map_err(|problem| format!("{problem:?}"))?;
-        self.input(seat, ControllerInput::Command { caller, id: None, command })
+        let id = Some(CommandId::new(&format!("{client}-{number}")));
+        let is_done =
+            |controller: &Controller| controller.is_active() && controller.state().order(&order_id(number)).is_some();
+        if self.hosts[seat as usize].controller().is_some_and(is_done) {
+            self.see(Sometimes::DoneBefore);
+        }
+        self.input(seat, ControllerInput::Command { caller, id, command })
     }
 
     pub(super) fn replied(&mut self, seat: Seat, caller: CallerId, reply: &Reply) -> Result<(), String> {
@@ -52,7 +60,8 @@ impl World {
         let after = match &reply.answer {
             Ok(response) => {
                 if matches!(response, Response::AddOrder { ignored_because_duplicate: true }) {
-                    self.see(Sometimes::DoneBefore);
+                    let number = self.clients[client].number;
+                    return Err(format!("{} was added twice, although its command has an id", order_id(number)));
                 }
                 if self.healed {
                     self.answers_since_heal.insert(client);
@@ -73,6 +82,7 @@ impl World {
                 }
                 self.next_number += 1;
                 self.clients[client].number = self.next_number;
+                self.clients[client].since = None;
                 self.clients[client].is_busy = false;
                 self.micros(10_000, self.pause)
             }
@@ -144,14 +154,13 @@ fn order_id(number: u64) -> OrderId {
     OrderId::new(&format!("O-{number}"))
 }
 
-/// A workflow; in a version of its own each time, since it may be there already.
-fn deployment(attempt: u64) -> String {
-    format!(
-        r#"{{"TYPE": "UpdateItems", "operations": [
-            {{"TYPE": "AddVersion", "versionId": "{attempt}"}},
-            {{"TYPE": "AddOrChangeVersioned", "item": {{"TYPE": "Workflow", "path": "W", "instructions": []}}}}
-        ]}}"#
-    )
+/// A workflow. Its version cannot be added twice, so that it is seen whether the command is carried out once.
+fn deployment() -> String {
+    r#"{"TYPE": "UpdateItems", "operations": [
+        {"TYPE": "AddVersion", "versionId": "1"},
+        {"TYPE": "AddOrChangeVersioned", "item": {"TYPE": "Workflow", "path": "W", "instructions": []}}
+    ]}"#
+    .to_owned()
 }
 
 /// An order that starts at once, or in a while.

@@ -134,6 +134,8 @@ struct Client {
     at: Seat,
     attempt: u64,
     is_busy: bool,
+    /// When what it wants now was asked for first.
+    since: Option<Instant>,
 }
 
 struct Reader {
@@ -241,8 +243,13 @@ impl World {
         let skews = [0, i64::try_from(plan.below(20_000)).unwrap_or(0) - 10_000];
         let config =
             |seat| PairConfig { seat, timing: Timing::DEFAULT, window: 1 << 14, piece: 1 << 10, couple_lag: 4, bugs };
-        let clients =
-            (0..plan.between(1, 3)).map(|_| Client { number: 0, at: Seat::First, attempt: 0, is_busy: false });
+        let clients = (0..plan.between(1, 3)).map(|_| Client {
+            number: 0,
+            at: Seat::First,
+            attempt: 0,
+            is_busy: false,
+            since: None,
+        });
         Self {
             clients: clients.collect(),
             choice: root.child("world"),
