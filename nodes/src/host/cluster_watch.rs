@@ -88,7 +88,8 @@ impl Host for WatchHost {
         self.status.send_replace(status);
         if let Some(known) = status.known.filter(|_| before.known != status.known) {
             self.voters.set_epoch(known.epoch.0);
-            tracing::info!(epoch = known.epoch.0, active = %known.active, mode = %known.mode, "the cluster has decided");
+            let active = self.voters.name(known.active);
+            tracing::info!(epoch = known.epoch.0, %active, mode = %known.mode, "the cluster has decided");
         }
     }
 }

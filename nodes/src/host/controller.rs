@@ -497,9 +497,10 @@ impl Host for ControllerHost {
             return;
         }
         self.standing.send_replace(standing);
-        if let Some(pair) = standing.pair.filter(|_| standing.pair != before.pair) {
-            pair.tell_changes(before.pair);
-            if let (Some(voters), Some(known)) = (&self.voters, pair.known) {
+        let changed = standing.pair.filter(|_| standing.pair != before.pair);
+        if let (Some(pair), Some(voters)) = (changed, &self.voters) {
+            pair.tell_changes(before.pair, voters);
+            if let Some(known) = pair.known {
                 voters.set_epoch(known.epoch.0);
             }
         }

@@ -1,5 +1,6 @@
 //! How a controller stands in its pair, as it is shown to people: kept up to date by its host, told in the log when it changes.
 
+use super::voters::Voters;
 use baton_machine::controller::Controller;
 use baton_protocol::journal::Watermarks;
 use baton_protocol::node::Node;
@@ -84,7 +85,7 @@ impl PairStanding {
     }
 
     /// Tells the log what has changed, in words for who operates the node.
-    pub(super) fn tell_changes(&self, before: Option<Self>) {
+    pub(super) fn tell_changes(&self, before: Option<Self>, voters: &Voters) {
         let epoch = self.known.map_or(0, |known| known.epoch.0);
         let was = before.map(|before| before.part);
         match self.part {
@@ -103,6 +104,7 @@ impl PairStanding {
         let mode = |standing: &Self| standing.known.map(|known| (known.active, known.mode));
         let (now, then) = (mode(self), before.as_ref().and_then(mode));
         if let Some((active, mode)) = now.filter(|_| now != then) {
+            let active = voters.name(active);
             match mode {
                 Mode::Coupled => {
                     tracing::info!(epoch, %active, "the cluster is coupled: each commit is in both journals")

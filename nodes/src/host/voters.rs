@@ -71,6 +71,9 @@ const SHORT: Duration = Duration::from_secs(1);
 /// The same complaint about a peer is made again after so many times.
 const COMPLAIN_AGAIN: u32 = 100;
 
+/// So many complaints about a peer are known again: a peer which dies, or comes back, may give different ones in turns.
+const COMPLAINTS: usize = 4;
+
 /// Who a voter is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Me {
@@ -152,6 +155,13 @@ impl Voters {
             epoch: epoch.load(Ordering::Relaxed),
             run: *run,
         }
+    }
+
+    /// The name of who sits there, for people.
+    #[must_use]
+    pub fn name(&self, seat: Seat) -> &NodeId {
+        let Shared { me, others, .. } = &*self.shared;
+        others.iter().find(|voter| voter.seat == seat).map_or(&me.node, |voter| &voter.node)
     }
 
     /// The epoch to be told from now on.
@@ -350,18 +360,21 @@ impl<R: From<PairInput> + Send + 'static> Dialling<R> {
 /// Says what is wrong with a peer: what is said again and again only once, and again after a while or when it is something else.
 #[derive(Default)]
 struct Complaints {
-    last: Option<String>,
+    told: Vec<String>,
     again: u32,
 }
 
 impl Complaints {
     fn about(&mut self, node: &NodeId, text: String, is_repeated: bool) {
-        if is_repeated && self.last.as_ref() == Some(&text) && self.again < COMPLAIN_AGAIN {
+        if is_repeated && self.again < COMPLAIN_AGAIN && self.told.contains(&text) {
             self.again += 1;
             return;
         }
         tracing::warn!(peer = %node, "{text}");
-        *self = Self { last: is_repeated.then_some(text), again: 0 };
+        if !is_repeated || self.again >= COMPLAIN_AGAIN || self.told.len() >= COMPLAINTS {
+            *self = Self::default();
+        }
+        self.told.extend(is_repeated.then_some(text));
     }
 }
 
