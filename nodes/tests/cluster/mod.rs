@@ -4,6 +4,7 @@
 mod real;
 
 use baton_protocol::random::Random;
+use baton_protocol::register::Seat;
 use real::Access;
 use real::chaos::{Plan, run};
 use real::clients::{Caller, Request};
@@ -11,8 +12,9 @@ use real::endings::stop_all;
 use real::faults::Kind;
 use real::health::Health;
 use real::installation::{Installation, Links};
+use real::oracle::{Oracle, Told};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// The variable with a seed: to repeat what failed, as far as processes repeat anything.
@@ -83,4 +85,36 @@ fn a_cluster_works_as_it_was_written_and_survives_its_active_node() {
         let active = health.working(&mut installation, None, LIMIT).await.unwrap();
         stop_all(&mut installation, active).await.unwrap();
     });
+}
+
+/// What the oracle must see, or the other test is worth nothing.
+#[test]
+fn the_oracle_sees_what_must_not_be() {
+    let added = |id: u64, order: &str| format!(r#"{{"Key":"{order}","TYPE":"OrderAdded","eventId":{id}}}"#);
+    let answered = |id: u64, key: &str| format!(r#"{{"TYPE":"CommandAnswered","eventId":{id},"id":"{key}"}}"#);
+    let verdict = |lines: &[String], told: &[(&str, Told)]| {
+        let oracle = Oracle::default();
+        lines.iter().for_each(|line| oracle.read(0, line));
+        told.iter().for_each(|(key, told)| oracle.told(key, Some(key), *told, Instant::now()));
+        oracle.check().map_err(|error| error.to_string())
+    };
+    let good = [added(1, "A"), answered(2, "A")];
+    assert_eq!(verdict(&good, &[("A", Told::Done(2)), ("B", Told::Refused), ("C", Told::Nothing)]), Ok(()));
+    for (lines, told, expected) in [
+        (vec![answered(2, "X")], ("A", Told::Done(1)), "was told Done(1)"),
+        (vec![answered(2, "A")], ("A", Told::Done(2)), "order added Some(false)"),
+        (good.to_vec(), ("A", Told::Refused), "was told Refused"),
+        (vec![added(1, "A"), added(2, "A")], ("B", Told::Nothing), "done twice"),
+        (vec![answered(1, "A"), answered(2, "A")], ("B", Told::Nothing), "done twice"),
+        (vec![added(2, "A"), added(2, "B")], ("B", Told::Nothing), "event 2 was read after event 2"),
+    ] {
+        let error = verdict(&lines, &[told]).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+    let oracle = Oracle::default();
+    oracle.claims(1, Seat::First);
+    oracle.claims(2, Seat::Second);
+    oracle.verdict().unwrap();
+    oracle.claims(2, Seat::First);
+    assert!(oracle.verdict().unwrap_err().to_string().contains("active in epoch 2"));
 }
