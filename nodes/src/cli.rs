@@ -32,6 +32,10 @@ enum Command {
     Init(InitCommand),
     /// Run a controller: a daemon, alone or one of a pair.
     Controller(DaemonArguments),
+    /// Run an agent: a daemon, a director with a subagent.
+    Agent(DaemonArguments),
+    /// Run a subagent: a daemon that runs jobs for a director elsewhere.
+    Subagent(DaemonArguments),
     /// Run a cluster watch: a daemon, the third voter of a pair.
     Watch(DaemonArguments),
     /// Operate controllers: see how they are, add and look after orders, deploy items, switch over.
@@ -211,6 +215,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::main(&arguments),
         Command::Init(command) => init::main(&command),
         Command::Controller(arguments) => daemon::controller_main(&arguments),
+        Command::Agent(arguments) => daemon::agent_main(&arguments),
+        Command::Subagent(arguments) => daemon::subagent_main(&arguments),
         Command::Watch(arguments) => daemon::watch_main(&arguments),
         Command::Ctl(arguments) => ctl::main(&arguments),
         Command::Journal(command) => journal::main(&command),

@@ -11,7 +11,7 @@ use baton_machine::timing::Timing;
 use baton_net::network::Network;
 use baton_net::tls::WallClock;
 use baton_nodes::config::{ControllerConfig, Environment};
-use baton_nodes::daemon::node::{ControllerNode, Membership, start_controller};
+use baton_nodes::daemon::node::{ControllerNode, Membership, Place, start_controller};
 use baton_nodes::driver::{Journal, Operator, Surroundings, wall_clock};
 use baton_nodes::host::voters::{Me, VERSIONS, Voter};
 use baton_protocol::register::Seat;
@@ -191,6 +191,6 @@ async fn active(configuration: &Path) -> Result<ControllerNode, Failure> {
     };
     let opened = Journal::open(&common.data, "controller main/controller-1", common.journal)?;
     let (operator, _news) = Operator::new("controller-1");
-    let pair = Some((&membership, config.timing));
+    let pair = Some(Place::Pair(membership, config.timing));
     Ok(start_controller(machine_config("controller-1"), pair, None, opened, operator, Surroundings::real()?).await?)
 }

@@ -3,6 +3,7 @@
 //!
 //! Nothing is made or changed, except for a nameless file in the data folder for a moment. A daemon may be running meanwhile.
 
+use super::agent::{AgentConfig, SubagentConfig};
 use super::controller::ControllerConfig;
 use super::findings::{Finding, Findings, Origin, Place, Setting, Severity};
 use super::parts::{Common, Member};
@@ -52,6 +53,26 @@ impl Checked for WatchConfig {
     fn check(&self, clock: &WallClock) -> Findings {
         let members = [("nodes.first", &self.nodes.first), ("nodes.second", &self.nodes.second)];
         look(&self.common, &self.settings, &self.warnings, members, clock)
+    }
+}
+
+impl Checked for AgentConfig {
+    fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    fn check(&self, clock: &WallClock) -> Findings {
+        look(&self.common, &self.settings, &self.warnings, [], clock)
+    }
+}
+
+impl Checked for SubagentConfig {
+    fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    fn check(&self, clock: &WallClock) -> Findings {
+        look(&self.common, &self.settings, &self.warnings, [], clock)
     }
 }
 

@@ -9,6 +9,7 @@
 //!
 //! Reading looks at the file only. What it names is looked at by [`Checked::check`], for `--check-config` and once a day.
 
+mod agent;
 mod check;
 mod controller;
 mod findings;
@@ -19,6 +20,7 @@ mod secret;
 mod tests;
 mod watch;
 
+pub use agent::{AgentConfig, Jobs, SubagentConfig};
 pub use check::{Checked, keep_checking, main};
 pub use controller::{Api, ControllerConfig, Pair, Permission, User};
 pub use findings::{Finding, Findings, Origin, Place, Setting, Severity};

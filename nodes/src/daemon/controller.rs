@@ -1,17 +1,18 @@
 //! `baton controller`: a controller, alone or one of a pair.
 
-use super::node::{self, Membership};
+use super::node::{self, Membership, Place, Reach};
 use super::stop::{Control, Manner, agree};
 use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals};
 use crate::api::{self, ApiConfig};
-use crate::config::{Common, ControllerConfig};
-use crate::driver::{Operator, Surroundings};
+use crate::config::{Common, ControllerConfig, Member};
+use crate::driver::{Operator, Surroundings, random_seed};
 use crate::host::locality::locality;
 use crate::host::voters::{Me, VERSIONS, Voter};
 use crate::metrics::{DiskUse, Metrics};
 use crate::notify::ServiceManager;
 use baton_machine::controller::ControllerConfig as MachineConfig;
 use baton_machine::timing::Timing;
+use baton_net::handshake::{Introduction, Role};
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_protocol::register::Seat;
@@ -28,14 +29,13 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
     let (control, mut requested) = Control::new();
     let mut reloads = signals::obey(control.clone())?;
     let security = security(&config.common)?;
-    let membership = membership(&config, &security);
+    let place = place(&config, &security)?;
     let opened = open("controller", &config.common).await?;
     let (operator, mut news) = Operator::new(config.common.node.as_str());
-    let pair = membership.as_ref().map(|membership| (membership, config.timing));
     let surroundings = Surroundings::real()?;
     let node = node::start_controller(
         machine_config(&config.common),
-        pair,
+        Some(place),
         Some(config.common.keep_events),
         opened,
         operator,
@@ -104,19 +104,21 @@ fn machine_config(common: &Common) -> MachineConfig {
     }
 }
 
-fn membership(config: &ControllerConfig, security: &Security) -> Option<Membership> {
-    let pair = config.pair.as_ref()?;
-    let voter = |seat, member: &crate::config::Member| Voter {
-        seat,
-        node: member.node.clone(),
-        address: member.address.clone(),
-    };
+fn place(config: &ControllerConfig, security: &Security) -> Result<Place, Unstarted> {
     let Common { cluster, node, links, .. } = config.common.clone();
-    Some(Membership {
+    let (network, security) = (Network::Sockets, security.clone());
+    let Some(pair) = &config.pair else {
+        let run = random_seed()?;
+        let me = Introduction { cluster, node, role: Role::Controller, versions: VERSIONS, epoch: 0, run };
+        return Ok(Place::Alone(Reach { me, network, security }));
+    };
+    let voter = |seat, member: &Member| Voter { seat, node: member.node.clone(), address: member.address.clone() };
+    let membership = Membership {
         me: Me { cluster, node, seat: pair.seat, versions: VERSIONS },
         others: [voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
         listen: links,
-        network: Network::Sockets,
-        security: security.clone(),
-    })
+        network,
+        security,
+    };
+    Ok(Place::Pair(membership, config.timing))
 }

@@ -1,13 +1,12 @@
-//! Accepts links from the other voters, for as long as the node runs.
+//! Accepts links from other nodes, for as long as the node runs.
 //!
 //! Whoever is turned away is told in the log, so that a person finds a wrong name, an expired certificate, or somebody who tries
 //! doors. A flood of such lines is cut down to [`LINES`] in each [`PERIOD`].
 
-use crate::host::voters::Voters;
 use baton_net::accept::{Acceptor, Arrival};
-use baton_protocol::pair::PairInput;
+use baton_net::dial::Connection;
+use std::pin::pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// So many lines about who was turned away are written in each period.
@@ -16,20 +15,18 @@ const LINES: u32 = 10;
 /// See [`LINES`].
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Accepts links until whoever takes `requests` has ended.
-pub(super) async fn accept<R>(mut acceptor: Acceptor, voters: Voters, requests: mpsc::Sender<R>)
-where
-    R: From<PairInput> + Send + 'static,
-{
+/// Accepts links until the node has ended; `take` gets each.
+pub(super) async fn accept(mut acceptor: Acceptor, take: impl Fn(Connection), ended: impl Future<Output = ()>) {
+    let mut ended = pin!(ended);
     let mut lines = Lines::new();
     loop {
         let arrival = tokio::select! {
             biased;
-            () = requests.closed() => return,
+            () = &mut ended => return,
             arrival = acceptor.accept() => arrival,
         };
         match arrival {
-            Arrival::Node(connection) => voters.accepted(*connection, &requests),
+            Arrival::Node(connection) => take(*connection),
             Arrival::TurnedAway { from, why } => lines.write(|| tracing::warn!(%from, "turned away: {why}")),
             Arrival::Failed(error) => {
                 lines

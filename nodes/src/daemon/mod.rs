@@ -11,6 +11,7 @@
 //!
 //! Exit statuses: 0 after it was told to end, 1 when it halts or cannot start, 2 when its configuration makes no sense.
 
+mod agent;
 mod controller;
 mod listen;
 pub mod node;
@@ -19,6 +20,7 @@ pub mod stop;
 mod watch;
 mod watch_http;
 
+pub use agent::{agent_main, subagent_main};
 pub use controller::main as controller_main;
 pub use watch::main as watch_main;
 
@@ -32,13 +34,15 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
+use stop::StopRequest;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
 /// How long what still runs when the daemon ends may take.
 const LEFT_OVER: Duration = Duration::from_secs(2);
 
-/// `baton controller`, `baton watch`
+/// `baton controller`, `baton watch`, `baton agent`, `baton subagent`
 #[derive(Debug, clap::Args)]
 pub struct DaemonArguments {
     /// Its configuration.
@@ -64,6 +68,9 @@ enum Unstarted {
     /// The node does not start.
     #[error(transparent)]
     Start(#[from] node::StartError),
+    /// Processes cannot be started.
+    #[error(transparent)]
+    Launcher(#[from] crate::process::StartError),
     /// HTTP cannot be answered.
     #[error("HTTP: {0}")]
     Http(#[from] baton_net::accept::BindError),
@@ -182,6 +189,31 @@ fn pulse(manager: &ServiceManager) -> Interval {
     let mut pulse = tokio::time::interval(period);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pulse
+}
+
+/// Waits until a node that is not one of a pair of controllers halts, or is told to end.
+async fn until_told(
+    mut requested: mpsc::Receiver<StopRequest>,
+    mut reloads: mpsc::Receiver<()>,
+    security: &Security,
+    news: &mut News,
+) -> Ended {
+    let manager = ServiceManager::of_process();
+    manager.ready();
+    let mut pulse = pulse(&manager);
+    let ended = loop {
+        tokio::select! {
+            biased;
+            _ = pulse.tick() => manager.alive(),
+            () = listen_to(news) => break Ended::Halted,
+            Some(()) = reloads.recv() => reload(security),
+            Some(request) = requested.recv() => {
+                break if request.restarts { Ended::ToStartAgain } else { Ended::AsTold };
+            }
+        }
+    };
+    manager.stopping();
+    ended
 }
 
 /// Logs warnings of the node until it halts, and why it does.

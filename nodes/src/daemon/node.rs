@@ -4,20 +4,21 @@
 use super::listen;
 use crate::driver::{Entrance, Halt, Opened, Operator, Running, Surroundings};
 use crate::host::cluster_watch::{self, WatchStatus};
-use crate::host::controller::{self, Client, ControllerRequest};
-use crate::host::local::Local;
+use crate::host::controller::{self, Client, ControllerRequest, Ways};
+use crate::host::links::Remote;
 use crate::host::voters::{Me, Voter, Voters};
 use baton_machine::controller::ControllerConfig;
 use baton_net::accept::{Acceptor, BindError, Limits};
 use baton_net::address::Address;
 use baton_net::dial::Dialler;
-use baton_net::handshake::Role;
+use baton_net::handshake::{Introduction, Role};
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{PairConfig, PairInput};
 use baton_protocol::random::Random;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -73,7 +74,10 @@ impl Membership {
         R: From<PairInput> + Send + 'static,
     {
         voters.dial(&Dialler::new(self.network, self.security.clone()), &entrance.requests(), seed);
-        tokio::spawn(listen::accept(acceptor, voters.clone(), entrance.requests()));
+        let (voters, requests) = (voters.clone(), entrance.requests());
+        let ended = entrance.requests();
+        let take = move |connection| voters.accepted(connection, &requests);
+        tokio::spawn(async move { listen::accept(acceptor, take, ended.closed()).await });
     }
 }
 
@@ -87,31 +91,71 @@ pub struct ControllerNode {
     pub links: Option<SocketAddr>,
 }
 
-/// Starts a controller: one of a pair if there is a membership, with its times. Events are kept for so long at most.
+/// Where a controller is among others.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// It is alone, and reaches agents only.
+    Alone(Reach),
+    /// It is one of a pair, which has these times.
+    Pair(Membership, Timing),
+}
+
+/// Who a node is, and how it talks.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// What is told to whom it meets.
+    pub me: Introduction,
+    /// Over which network.
+    pub network: Network,
+    /// How connections are secured.
+    pub security: Security,
+}
+
+impl Reach {
+    /// The way to others.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        let me = self.me.clone();
+        Remote { dialler: Dialler::new(self.network, self.security.clone()), me: Arc::new(move || me.clone()) }
+    }
+}
+
+/// Starts a controller. Events are kept for so long at most. Without a place it talks with nobody.
 ///
 /// # Errors
 /// When it cannot listen, or its journal is not what it should be.
 pub async fn start_controller(
     config: ControllerConfig,
-    membership: Option<(&Membership, Timing)>,
+    place: Option<Place>,
     keep_events: Option<Duration>,
     opened: Opened,
     operator: Operator,
     surroundings: Surroundings,
 ) -> Result<ControllerNode, StartError> {
     let entrance = Entrance::new();
-    let pair = membership.map(|(membership, timing)| PairConfig { timing, ..PairConfig::new(membership.me.seat) });
-    let recovered = controller::recover(config, opened, pair)?.keeping_events(keep_events);
-    let local = Local::default();
-    let Some((membership, _)) = membership else {
-        let (running, client) = recovered.start(local, None, entrance, operator, surroundings);
-        return Ok(ControllerNode { running, client, links: None });
+    let pair = match &place {
+        Some(Place::Pair(membership, timing)) => {
+            Some(PairConfig { timing: *timing, ..PairConfig::new(membership.me.seat) })
+        }
+        Some(Place::Alone(_)) | None => None,
     };
-    let seed = Random::new(surroundings.seed).child("links");
-    let (voters, acceptor) = membership.bind(seed.child("run").next()).await?;
-    let links = Some(acceptor.local_address().map_err(StartError::Address)?);
-    membership.connect(&voters, acceptor, &entrance, seed.child("pauses").next());
-    let (running, client) = recovered.start(local, Some(voters), entrance, operator, surroundings);
+    let recovered = controller::recover(config, opened, pair)?.keeping_events(keep_events);
+    let (mut ways, mut links) = (Ways::default(), None);
+    match place {
+        None => {}
+        Some(Place::Alone(reach)) => ways.remote = Some(reach.remote()),
+        Some(Place::Pair(membership, _)) => {
+            let seed = Random::new(surroundings.seed).child("links");
+            let (voters, acceptor) = membership.bind(seed.child("run").next()).await?;
+            links = Some(acceptor.local_address().map_err(StartError::Address)?);
+            membership.connect(&voters, acceptor, &entrance, seed.child("pauses").next());
+            let me = voters.clone();
+            let dialler = Dialler::new(membership.network, membership.security.clone());
+            ways.remote = Some(Remote { dialler, me: Arc::new(move || me.introduction()) });
+            ways.voters = Some(voters);
+        }
+    }
+    let (running, client) = recovered.start(ways, entrance, operator, surroundings);
     Ok(ControllerNode { running, client, links })
 }
 

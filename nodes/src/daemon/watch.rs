@@ -2,12 +2,11 @@
 
 use super::node::{self, Membership};
 use super::stop::Control;
-use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals, watch_http};
+use super::{DaemonArguments, Ended, Unstarted, open, security, signals, until_told, watch_http};
 use crate::config::{Common, Member, WatchConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::voters::{Me, VERSIONS, Voter};
 use crate::metrics::{DiskUse, Metrics};
-use crate::notify::ServiceManager;
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_protocol::register::Seat;
@@ -20,8 +19,8 @@ pub fn main(arguments: &DaemonArguments) -> ExitCode {
 }
 
 async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
-    let (control, mut requested) = Control::new();
-    let mut reloads = signals::obey(control)?;
+    let (control, requested) = Control::new();
+    let reloads = signals::obey(control)?;
     let security = security(&config.common)?;
     let membership = membership(&config, &security);
     let opened = open("watch", &config.common).await?;
@@ -40,21 +39,7 @@ async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
         watch_http::serve(address, &security, Arc::new(metrics)).await?;
         tracing::info!(%address, "answers HTTP");
     }
-    let manager = ServiceManager::of_process();
-    manager.ready();
-    let mut pulse = pulse(&manager);
-    let ended = loop {
-        tokio::select! {
-            biased;
-            _ = pulse.tick() => manager.alive(),
-            () = listen_to(&mut news) => break Ended::Halted,
-            Some(()) = reloads.recv() => reload(&security),
-            Some(request) = requested.recv() => {
-                break if request.restarts { Ended::ToStartAgain } else { Ended::AsTold };
-            }
-        }
-    };
-    manager.stopping();
+    let ended = until_told(requested, reloads, &security, &mut news).await;
     node.running.stop().await;
     Ok(ended)
 }

@@ -1,7 +1,7 @@
 //! The host of a controller: its callers, its readers, its links.
 
 use super::commits::{CommitTimes, Commits};
-use super::links::Links;
+use super::links::{Links, Remote};
 use super::local::Local;
 use super::standing::Standing;
 use super::voters::Voters;
@@ -250,6 +250,17 @@ impl Client {
     }
 }
 
+/// How a controller reaches others.
+#[derive(Clone, Default)]
+pub struct Ways {
+    /// Agents of this process.
+    pub local: Local,
+    /// Agents of other processes.
+    pub remote: Option<Remote>,
+    /// The other voters of its pair.
+    pub voters: Option<Voters>,
+}
+
 /// A controller that is recovered but does not run yet.
 pub struct Recovered {
     node: Node<Controller>,
@@ -291,11 +302,10 @@ impl Recovered {
         Self { keep_events, ..self }
     }
 
-    /// Starts it. Messages to the other voters of its pair go through `voters`.
+    /// Starts it.
     pub fn start(
         self,
-        local: Local,
-        voters: Option<Voters>,
+        Ways { local, remote, voters }: Ways,
         entrance: Entrance<ControllerRequest>,
         operator: Operator,
         surroundings: Surroundings,
@@ -304,7 +314,7 @@ impl Recovered {
         let (shown, standing) = watch::channel(Standing::NONE);
         let host = ControllerHost {
             config: self.config,
-            links: Links::new(local, entrance.requests()),
+            links: Links::new(local, remote, entrance.requests()),
             voters,
             last: 0,
             callers: BTreeMap::new(),

@@ -1,12 +1,12 @@
 //! The host of a director: its links, and the directories it watches.
 
-use super::links::Links;
+use super::links::{Links, Remote};
 use super::local::Local;
 use super::watch::Watches;
 use crate::driver::{self, Entrance, Halt, Host, Opened, Operator, Reading, Running, Surroundings};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
 use baton_machine::host::{Act, Lane, Outgoing};
-use baton_machine::link::{LinkInput, Peer};
+use baton_machine::link::LinkInput;
 use baton_protocol::node::Node;
 use baton_protocol::record::Position;
 use tokio::sync::mpsc;
@@ -26,28 +26,35 @@ impl From<LinkInput> for DirectorRequest {
     }
 }
 
-/// Starts a director on its journal. It is dialled as `peer`.
+/// A director that runs.
+pub struct Started {
+    /// It.
+    pub running: Running<DirectorRequest>,
+    /// Takes what other nodes have dialled.
+    pub links: Links<DirectorRequest>,
+}
+
+/// Starts a director on its journal.
 ///
 /// # Errors
 /// When the journal cannot be replayed.
 pub fn start(
     config: DirectorConfig,
     opened: Opened,
-    peer: Peer,
     local: Local,
+    remote: Option<Remote>,
     operator: Operator,
-) -> Result<Running<DirectorRequest>, Halt> {
+) -> Result<Started, Halt> {
     let Opened { journal, recovered, image, records, notes, .. } = opened;
     notes.into_iter().for_each(|note| operator.warn(note));
     let machine = Director::recover(config, image.as_deref(), &records)?;
     let entrance = Entrance::new();
-    let links = Links::new(local, entrance.requests());
+    let links = Links::new(local, remote, entrance.requests());
     let host =
         DirectorHost { links: links.clone(), watches: Watches::new(operator.clone()), requests: entrance.requests() };
-    let running =
-        driver::start(driver::alone(machine, recovered), journal, host, entrance, operator, Surroundings::real()?);
-    links.listen(peer);
-    Ok(running)
+    let node = driver::alone(machine, recovered);
+    let running = driver::start(node, journal, host, entrance, operator, Surroundings::real()?);
+    Ok(Started { running, links })
 }
 
 struct DirectorHost {

@@ -1,9 +1,15 @@
 //! The links of a node: names them, dials, passes on what arrives.
+//!
+//! Nodes of this process are reached over pipes ([`Local`]), all others over the network ([`Remote`]).
 
 use super::local::Local;
 use baton_machine::codec::MESSAGE_VERSIONS;
 use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
-use baton_net::link::{self, Closed};
+use baton_net::address::Address;
+use baton_net::dial::{Connection, Dialler};
+use baton_net::handshake::Introduction;
+use baton_net::link::{self, Closed, Receiver, Sender};
+use baton_net::name::NodeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +21,23 @@ pub struct Links<R> {
     shared: Arc<Shared<R>>,
 }
 
+/// The way to nodes of other processes.
+#[derive(Clone)]
+pub struct Remote {
+    /// Dials them.
+    pub dialler: Dialler,
+    /// What is told to whom it meets.
+    pub me: Arc<dyn Fn() -> Introduction + Send + Sync>,
+}
+
 struct Shared<R> {
     local: Local,
+    remote: Option<Remote>,
+    /// Why whoever could not be reached when it was dialled last, could not: what is said once.
+    complaints: Mutex<BTreeMap<Peer, String>>,
     requests: mpsc::Sender<R>,
     last: AtomicU64,
-    senders: Mutex<BTreeMap<LinkId, link::Sender>>,
+    senders: Mutex<BTreeMap<LinkId, Sender>>,
 }
 
 impl<R> Clone for Links<R> {
@@ -29,17 +47,17 @@ impl<R> Clone for Links<R> {
 }
 
 impl<R: From<LinkInput> + Send + 'static> Links<R> {
-    /// Of a node that takes `requests`.
+    /// Of a node that takes `requests`. Without a way to other processes only nodes of this one are reached.
     #[must_use]
-    pub fn new(local: Local, requests: mpsc::Sender<R>) -> Self {
-        let senders = Mutex::new(BTreeMap::new());
-        Self { shared: Arc::new(Shared { local, requests, last: AtomicU64::new(0), senders }) }
+    pub fn new(local: Local, remote: Option<Remote>, requests: mpsc::Sender<R>) -> Self {
+        let (senders, complaints) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { local, remote, complaints, requests, last: AtomicU64::new(0), senders }) }
     }
 
     /// Does what the machine wants.
     pub fn hint(&self, hint: LinkHint) {
         match hint {
-            LinkHint::Dial { peer, address: _ } => self.dial(peer),
+            LinkHint::Dial { peer, address } => self.dial(peer, address),
             LinkHint::HangUp { link, reason } => {
                 if let Some(sender) = self.senders().remove(&link) {
                     sender.hang_up(reason);
@@ -66,7 +84,7 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
                     biased;
                     () = links.shared.requests.closed() => return,
                     stream = accept.recv() => match stream {
-                        Some(stream) => links.connected(stream, None),
+                        Some(stream) => links.connected(link::open(stream, MESSAGE_VERSIONS), None),
                         None => return,
                     },
                 }
@@ -81,19 +99,62 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
         }
     }
 
-    fn dial(&self, peer: Peer) {
+    /// Takes a connection that another node has dialled.
+    pub fn accepted(&self, connection: Connection) {
+        tracing::info!(peer = %connection.agreement.peer.node, from = %connection.address, "connected");
+        self.connected(connection.open(), None);
+    }
+
+    fn dial(&self, peer: Peer, address: String) {
         let links = self.clone();
         tokio::spawn(async move {
-            match links.shared.local.dial(&peer).await {
-                Some(stream) => links.connected(stream, Some(peer)),
-                None => links.tell(LinkInput::Failed { peer, ending: Ending::Refused }).await,
+            if let Some(stream) = links.shared.local.dial(&peer).await {
+                return links.connected(link::open(stream, MESSAGE_VERSIONS), Some(peer));
+            }
+            match links.reach(&address).await {
+                Ok(connection) => {
+                    links.complaints().remove(&peer);
+                    tracing::info!(peer = %connection.agreement.peer.node, %address, "linked");
+                    links.connected(connection.open(), Some(peer));
+                }
+                Err((ending, reason)) => {
+                    links.complain(&peer, reason);
+                    links.tell(LinkInput::Failed { peer, ending }).await;
+                }
             }
         });
     }
 
-    fn connected<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S, dialled: Option<Peer>) {
+    /// Connects with a node of another process.
+    async fn reach(&self, address: &str) -> Result<Connection, (Ending, String)> {
+        let Some(remote) = &self.shared.remote else {
+            return Err((Ending::Refused, "there is no such node in this process".to_owned()));
+        };
+        let (node, at) = target(address).map_err(|reason| (Ending::Lost, reason))?;
+        remote.dialler.dial(&at, &node, &(remote.me)()).await.map_err(|error| {
+            let ending = if error.is_refused() { Ending::Refused } else { Ending::Lost };
+            (ending, error.to_string())
+        })
+    }
+
+    /// Tells why somebody cannot be reached, once.
+    fn complain(&self, peer: &Peer, reason: String) {
+        let mut complaints = self.complaints();
+        if complaints.get(peer) != Some(&reason) && self.shared.remote.is_some() {
+            let peer = match &peer {
+                Peer::Agent(path) => format!("agent {path}"),
+                Peer::Subagent(id) => format!("subagent {id}"),
+            };
+            tracing::warn!("{peer} cannot be reached: {reason}");
+        }
+        complaints.insert(peer.clone(), reason);
+    }
+
+    fn connected<S>(&self, (sender, mut receiver): (Sender, Receiver<S>), dialled: Option<Peer>)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
         let link = LinkId(self.shared.last.fetch_add(1, Ordering::Relaxed) + 1);
-        let (sender, mut receiver) = link::open(stream, MESSAGE_VERSIONS);
         self.senders().insert(link, sender);
         let links = self.clone();
         tokio::spawn(async move {
@@ -116,7 +177,40 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
         let _ = self.shared.requests.send(input.into()).await;
     }
 
-    fn senders(&self) -> std::sync::MutexGuard<'_, BTreeMap<LinkId, link::Sender>> {
+    fn complaints(&self) -> std::sync::MutexGuard<'_, BTreeMap<Peer, String>> {
+        self.shared.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn senders(&self) -> std::sync::MutexGuard<'_, BTreeMap<LinkId, Sender>> {
         self.shared.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The node and its address in a URI as `https://NODE@HOST:PORT`. Without a node's name the host's is taken: then the node is
+/// called like its host. The scheme may be missing; links are never HTTP.
+fn target(uri: &str) -> Result<(NodeId, Address), String> {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (node, address) = rest.split_once('@').map_or((None, rest), |(node, address)| (Some(node), address));
+    let explain = |reason: String| format!("{uri:?} leads to no node: {reason}; expected is https://NODE@HOST:PORT");
+    let address: Address = address.parse().map_err(|error| explain(format!("{error}")))?;
+    let node = NodeId::new(node.unwrap_or(address.host())).map_err(|error| explain(error.to_string()))?;
+    Ok((node, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_uris() {
+        let found = |uri: &str| target(uri).map(|(node, address)| (node.to_string(), address.to_string()));
+        let expected = |node: &str, address: &str| Ok((node.to_owned(), address.to_owned()));
+        assert_eq!(found("https://agent-1@host.example:4445/"), expected("agent-1", "host.example:4445"));
+        assert_eq!(found("agent-1@127.0.0.1:4445"), expected("agent-1", "127.0.0.1:4445"));
+        assert_eq!(found("http://host.example:4445"), expected("host.example", "host.example:4445"));
+        for wrong in ["", "https://", "host.example", "a b@host:1", "https://agent@host:port"] {
+            assert!(found(wrong).is_err(), "{wrong}");
+        }
     }
 }

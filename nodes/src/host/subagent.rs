@@ -8,7 +8,7 @@ use super::metering;
 use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Room, Running, Surroundings};
 use crate::process::{Killer, Launcher};
 use baton_machine::attempt::Attempt;
-use baton_machine::link::{LinkInput, Peer};
+use baton_machine::link::LinkInput;
 use baton_machine::process::Signal;
 use baton_machine::subagent::{NoPromise, Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_protocol::node::Node;
@@ -24,8 +24,6 @@ const NO_GRACE_LIMIT: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// What a subagent needs.
 pub struct Settings {
-    /// The peer as whom it is dialled.
-    pub peer: Peer,
     /// The machine's settings.
     pub config: SubagentConfig,
     /// Starts its processes.
@@ -66,15 +64,23 @@ struct SubagentHost {
     jobs: BTreeMap<Attempt, Job>,
 }
 
+/// A subagent that runs.
+pub struct Started {
+    /// It.
+    pub running: Running<SubagentRequest>,
+    /// Takes what directors have dialled.
+    pub links: Links<SubagentRequest>,
+}
+
 /// Starts a subagent.
 ///
 /// # Errors
 /// When its folder cannot be made, or the operating system refuses something else.
-pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Running<SubagentRequest>, Halt> {
+pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Started, Halt> {
     let entrance = Entrance::new();
     let files =
         FileStore::new(settings.files.clone()).map_err(|error| Halt::Folder { folder: settings.files, error })?;
-    let links = Links::new(local, entrance.requests());
+    let links = Links::new(local, None, entrance.requests());
     tokio::spawn(metering::measure(entrance.requests().downgrade()));
     let shop = Workshop {
         launcher: settings.launcher,
@@ -87,8 +93,7 @@ pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Run
     let Opened { journal, recovered, .. } = Journal::in_memory(&settings.room);
     let node = driver::alone(Subagent::new(settings.config), recovered);
     let running = driver::start(node, journal, host, entrance, operator, Surroundings::real()?);
-    links.listen(settings.peer);
-    Ok(running)
+    Ok(Started { running, links })
 }
 
 impl Host for SubagentHost {

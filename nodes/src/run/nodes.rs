@@ -2,7 +2,7 @@
 
 use super::items::Items;
 use crate::driver::{Entrance, Halt, Journal, News, Opened, Operator, Room, Running, Surroundings};
-use crate::host::controller::{self, Client, ControllerRequest, Recovered};
+use crate::host::controller::{self, Client, ControllerRequest, Recovered, Ways};
 use crate::host::director::{self, DirectorRequest};
 use crate::host::local::Local;
 use crate::host::locality::{environment, locality};
@@ -181,14 +181,15 @@ impl AllRunning {
         for agent in agents {
             for id in &agent.subagents {
                 let settings = subagent::Settings {
-                    peer: Peer::Subagent(id.clone()),
                     config: SubagentConfig { environment: environment(), timing: Timing::DEFAULT },
                     launcher: (*launcher).clone(),
                     files: work.join("files").join(escaped(id.as_str())),
                     executables: executables.to_path_buf(),
                     room: room.clone(),
                 };
-                self.subagents.push(subagent::start(settings, local.clone(), operator.of(&format!("subagent {id}")))?);
+                let started = subagent::start(settings, local.clone(), operator.of(&format!("subagent {id}")))?;
+                started.links.listen(Peer::Subagent(id.clone()));
+                self.subagents.push(started.running);
             }
             let name = format!("{AGENT}{}", escaped(agent.path.as_str()));
             let opened = open(*folder, &name, &journal::agent_name(&agent.path), room)?;
@@ -199,11 +200,16 @@ impl AllRunning {
                 timing: Timing::DEFAULT,
             };
             let operator = operator.of(&format!("agent {}", agent.path));
-            let peer = Peer::Agent(agent.path);
-            self.directors.push(director::start(config, opened, peer, local.clone(), operator)?);
+            let started = director::start(config, opened, local.clone(), None, operator)?;
+            started.links.listen(Peer::Agent(agent.path));
+            self.directors.push(started.running);
         }
-        let (controller, client) =
-            controller.start(local, None, Entrance::new(), operator.clone(), Surroundings::real()?);
+        let (controller, client) = controller.start(
+            Ways { local, ..Ways::default() },
+            Entrance::new(),
+            operator.clone(),
+            Surroundings::real()?,
+        );
         self.controller = Some(controller);
         Ok(client)
     }

@@ -1,0 +1,111 @@
+//! The configurations of those who work: agents with their directors, and subagents.
+
+use super::findings::{Findings, Setting};
+use super::parts::Common;
+use super::reader::{Environment, Section, quoted, read_file};
+use baton_net::name::NodeId;
+use baton_workflow::id::SubagentId;
+use std::path::{Path, PathBuf};
+
+/// The configuration of an agent: its director, with the subagent of its own process.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// What every daemon has.
+    pub common: Common,
+    /// The controllers that may command it.
+    pub controllers: Vec<NodeId>,
+    /// The jobs of its own subagent.
+    pub jobs: Jobs,
+    /// All settings, with where they came from.
+    pub settings: Vec<Setting>,
+    /// What somebody should look at.
+    pub warnings: Findings,
+}
+
+/// The configuration of a subagent.
+#[derive(Clone, Debug)]
+pub struct SubagentConfig {
+    /// What every daemon has.
+    pub common: Common,
+    /// The agents that may command it.
+    pub directors: Vec<NodeId>,
+    /// Its jobs.
+    pub jobs: Jobs,
+    /// All settings, with where they came from.
+    pub settings: Vec<Setting>,
+    /// What somebody should look at.
+    pub warnings: Findings,
+}
+
+/// How jobs run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jobs {
+    /// What the subagent is called in the items of the controller.
+    pub subagent: SubagentId,
+    /// Where relative paths of executables lead.
+    pub executables: PathBuf,
+    /// So many processes run at once at most; none: as many as the system allows.
+    pub process_limit: Option<usize>,
+}
+
+impl AgentConfig {
+    /// Reads a configuration from a file, and over it the environment. Reads that file only.
+    ///
+    /// # Errors
+    /// With all mistakes that it has.
+    pub fn read(file: &Path, environment: &Environment) -> Result<Self, Findings> {
+        let read = read_file(file, environment, Self::of)?;
+        Ok(Self { settings: read.settings, warnings: read.warnings, ..read.value })
+    }
+
+    pub(super) fn of(section: &Section<'_>) -> Option<Self> {
+        let common = Common::read(section);
+        let controllers = superiors(section, "controllers", "controller");
+        let jobs = jobs(section, common.as_ref());
+        let (settings, warnings) = (Vec::new(), Findings::default());
+        Some(Self { common: common?, controllers: controllers?, jobs: jobs?, settings, warnings })
+    }
+}
+
+impl SubagentConfig {
+    /// Reads a configuration from a file, and over it the environment. Reads that file only.
+    ///
+    /// # Errors
+    /// With all mistakes that it has.
+    pub fn read(file: &Path, environment: &Environment) -> Result<Self, Findings> {
+        let read = read_file(file, environment, Self::of)?;
+        Ok(Self { settings: read.settings, warnings: read.warnings, ..read.value })
+    }
+
+    pub(super) fn of(section: &Section<'_>) -> Option<Self> {
+        let common = Common::read(section);
+        let directors = superiors(section, "directors", "agent");
+        let jobs = jobs(section, common.as_ref());
+        let (settings, warnings) = (Vec::new(), Findings::default());
+        Some(Self { common: common?, directors: directors?, jobs: jobs?, settings, warnings })
+    }
+}
+
+/// Who may command: at least one.
+fn superiors(section: &Section<'_>, key: &'static str, what: &str) -> Option<Vec<NodeId>> {
+    let found = section.texts(key, |text| NodeId::new(text).map_err(|error| error.to_string()))?;
+    if found.is_empty() {
+        section.complain(key, format!("nobody may command this node; expected is the name of at least one {what}"));
+        return None;
+    }
+    Some(found)
+}
+
+fn jobs(section: &Section<'_>, common: Option<&Common>) -> Option<Jobs> {
+    section.section("jobs", |section| {
+        let name = common.map_or("", |common| common.node.as_str());
+        let subagent =
+            section.or("subagent", name, |text| SubagentId::checked(text).map_err(|problem| problem.to_string()));
+        let executables = section.or("executables", "executables", |text| Ok(section.folder().join(text)));
+        let process_limit = section.optional("process_limit", |text| match text.parse::<usize>() {
+            Ok(limit) if limit > 0 => Ok(limit),
+            _ => Err(format!("{} is no limit; expected is a number from 1 on", quoted(text))),
+        });
+        Some(Jobs { subagent: subagent?, executables: executables?, process_limit: process_limit? })
+    })
+}

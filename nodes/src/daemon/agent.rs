@@ -1,0 +1,130 @@
+//! `baton agent`: the director of an agent with the subagent of its own process; and `baton subagent`: a subagent alone.
+
+use super::node::{Reach, StartError};
+use super::stop::Control;
+use super::{DaemonArguments, Ended, Unstarted, listen, open, security, signals, until_told};
+use crate::config::{AgentConfig, Common, Jobs, SubagentConfig};
+use crate::driver::{Operator, Room, random_seed};
+use crate::host::local::Local;
+use crate::host::locality::{environment, locality};
+use crate::host::voters::VERSIONS;
+use crate::host::{director, subagent};
+use crate::process::{Launcher, LauncherConfig};
+use baton_machine::director::DirectorConfig;
+use baton_machine::link::Peer;
+use baton_machine::subagent::SubagentConfig as SubagentMachine;
+use baton_machine::timing::Timing;
+use baton_net::accept::{Acceptor, Limits};
+use baton_net::dial::Connection;
+use baton_net::handshake::{Introduction, Role};
+use baton_net::name::NodeId;
+use baton_net::network::Network;
+use baton_net::tls::Security;
+use std::process::ExitCode;
+
+/// Runs an agent until it is told to end.
+pub fn agent_main(arguments: &DaemonArguments) -> ExitCode {
+    super::main("agent", arguments, AgentConfig::read, |config| &config.common, serve_agent)
+}
+
+/// Runs a subagent until it is told to end.
+pub fn subagent_main(arguments: &DaemonArguments) -> ExitCode {
+    super::main("subagent", arguments, SubagentConfig::read, |config| &config.common, serve_subagent)
+}
+
+async fn serve_agent(config: AgentConfig) -> Result<Ended, Unstarted> {
+    let (control, requested) = Control::new();
+    let reloads = signals::obey(control)?;
+    let AgentConfig { common, controllers, jobs, .. } = config;
+    let security = security(&common)?;
+    let reach = reach(&common, Role::Director, &security)?;
+    let acceptor = bind(&common, &reach, Role::Controller).await?;
+    let opened = open("agent", &common).await?;
+    let launcher = launcher(&common, &jobs).await?;
+    let (operator, mut news) = Operator::new(common.node.as_str());
+    // The subagent of this process.
+    let local = Local::default();
+    let worker = subagent::start(settings(&common, &jobs, &launcher), local.clone(), operator.clone())?;
+    worker.links.listen(Peer::Subagent(jobs.subagent.clone()));
+    let config = DirectorConfig {
+        node_id: common.node.to_string(),
+        local_subagent: jobs.subagent,
+        locality: locality(),
+        timing: Timing::DEFAULT,
+    };
+    let started = director::start(config, opened, local, Some(reach.remote()), operator)?;
+    let links = started.links.clone();
+    let take = from_known(controllers, move |connection| links.accepted(connection));
+    let accepting = tokio::spawn(listen::accept(acceptor, take, std::future::pending()));
+    let ended = until_told(requested, reloads, &security, &mut news).await;
+    accepting.abort();
+    started.running.stop().await;
+    worker.running.stop().await;
+    launcher.stop().await;
+    Ok(ended)
+}
+
+async fn serve_subagent(config: SubagentConfig) -> Result<Ended, Unstarted> {
+    let (control, requested) = Control::new();
+    let reloads = signals::obey(control)?;
+    let SubagentConfig { common, directors, jobs, .. } = config;
+    let security = security(&common)?;
+    let reach = reach(&common, Role::Subagent, &security)?;
+    let acceptor = bind(&common, &reach, Role::Director).await?;
+    let launcher = launcher(&common, &jobs).await?;
+    let (operator, mut news) = Operator::new(common.node.as_str());
+    let worker = subagent::start(settings(&common, &jobs, &launcher), Local::default(), operator)?;
+    let links = worker.links.clone();
+    let take = from_known(directors, move |connection| links.accepted(connection));
+    let accepting = tokio::spawn(listen::accept(acceptor, take, std::future::pending()));
+    let ended = until_told(requested, reloads, &security, &mut news).await;
+    accepting.abort();
+    worker.running.stop().await;
+    launcher.stop().await;
+    Ok(ended)
+}
+
+fn reach(common: &Common, role: Role, security: &Security) -> Result<Reach, Unstarted> {
+    let (cluster, node) = (common.cluster.clone(), common.node.clone());
+    let me = Introduction { cluster, node, role, versions: VERSIONS, epoch: 0, run: random_seed()? };
+    Ok(Reach { me, network: Network::Sockets, security: security.clone() })
+}
+
+async fn bind(common: &Common, reach: &Reach, superior: Role) -> Result<Acceptor, Unstarted> {
+    let me = reach.me.clone();
+    let (network, security) = (reach.network, reach.security.clone());
+    let bound =
+        Acceptor::bind(network, &common.links, security, move || me.clone(), &[superior], Limits::default()).await;
+    let acceptor = bound.map_err(StartError::from)?;
+    let address = acceptor.local_address().map_err(StartError::Address)?;
+    tracing::info!(%address, "listens for links");
+    Ok(acceptor)
+}
+
+/// Takes connections of those who may command, and hangs up all others.
+fn from_known(known: Vec<NodeId>, take: impl Fn(Connection)) -> impl Fn(Connection) {
+    move |connection| {
+        let peer = &connection.agreement.peer.node;
+        if known.contains(peer) {
+            return take(connection);
+        }
+        tracing::warn!(%peer, from = %connection.address, "was hung up: the configuration does not let it command this node");
+        connection.open().0.hang_up("you may not command this node");
+    }
+}
+
+async fn launcher(common: &Common, jobs: &Jobs) -> Result<Launcher, Unstarted> {
+    let work_directory = common.data.join("processes");
+    let config = LauncherConfig { work_directory, guard_program: None, process_limit: jobs.process_limit };
+    Ok(Launcher::start(config).await?)
+}
+
+fn settings(common: &Common, jobs: &Jobs, launcher: &Launcher) -> subagent::Settings {
+    subagent::Settings {
+        config: SubagentMachine { environment: environment(), timing: Timing::DEFAULT },
+        launcher: launcher.clone(),
+        files: common.data.join("files"),
+        executables: jobs.executables.clone(),
+        room: Room::default(),
+    }
+}
