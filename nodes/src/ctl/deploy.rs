@@ -4,7 +4,6 @@ use super::Failure;
 use super::arguments::DeployArguments;
 use crate::documents::read_all;
 use crate::driver::wall_clock;
-use baton_workflow::document::check_set;
 use baton_workflow::id::VersionId;
 use baton_workflow::model::command::Command;
 use baton_workflow::model::item::Item;
@@ -21,13 +20,11 @@ pub(super) struct Deployment {
 
 /// Reads what the arguments name.
 pub(super) fn read(arguments: &DeployArguments) -> Result<Deployment, Failure> {
-    let mut documents =
-        read_all(&arguments.files, None, None).map_err(|error| Failure::Senseless(error.to_string()))?;
-    // What one document lacks may be at the controller already, so only the errors of single documents count.
-    drop(check_set(&documents));
+    let documents = read_all(&arguments.files, None, None).map_err(|error| Failure::Senseless(error.to_string()))?;
+    // Documents are not checked against each other: what they lack may be at the controller already.
     let mut items: Vec<Item> = Vec::new();
     let mut sources: BTreeMap<ItemKey, String> = BTreeMap::new();
-    for document in documents.drain(..) {
+    for document in documents {
         let name = document.name.clone();
         let found = document.into_items().map_err(|problem| Failure::Senseless(format!("{name}: {problem}")))?;
         for item in found {
