@@ -191,6 +191,6 @@ async fn active(configuration: &Path) -> Result<ControllerNode, Failure> {
     };
     let opened = Journal::open(&common.data, "controller main/controller-1", common.journal)?;
     let (operator, _news) = Operator::new("controller-1");
-    let pair = Some(Place::Pair(membership, config.timing));
+    let pair = Some(Place::Pair(Box::new(membership), config.timing));
     Ok(start_controller(machine_config("controller-1"), pair, None, opened, operator, Surroundings::real()?).await?)
 }

@@ -120,5 +120,5 @@ fn place(config: &ControllerConfig, security: &Security) -> Result<Place, Unstar
         network,
         security,
     };
-    Ok(Place::Pair(membership, config.timing))
+    Ok(Place::Pair(Box::new(membership), config.timing))
 }

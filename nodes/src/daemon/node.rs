@@ -97,7 +97,7 @@ pub enum Place {
     /// It is alone, and reaches agents only.
     Alone(Reach),
     /// It is one of a pair, which has these times.
-    Pair(Membership, Timing),
+    Pair(Box<Membership>, Timing),
 }
 
 /// Who a node is, and how it talks.

@@ -76,7 +76,7 @@ impl Cluster {
             locality: Locality::default(),
             timing: MachineTiming::DEFAULT,
         };
-        let pair = Some(Place::Pair(self.membership(seat), Timing::DEFAULT));
+        let pair = Some(Place::Pair(Box::new(self.membership(seat)), Timing::DEFAULT));
         let opened = self.opened(seat);
         let surroundings = Surroundings::real().unwrap();
         (node::start_controller(config, pair, None, opened, operator, surroundings).await.unwrap(), news)

@@ -346,7 +346,7 @@ async fn run(seat: Seat, setup: Setup, seed: u64, log: &Log) -> String {
         locality: Locality::default(),
         timing: MachineTiming::DEFAULT,
     };
-    let pair = Some(Place::Pair(membership, Timing::DEFAULT));
+    let pair = Some(Place::Pair(Box::new(membership), Timing::DEFAULT));
     let started =
         node::start_controller(config, pair, Some(Duration::ZERO), opened, operator, surroundings).await.unwrap();
     let api = ApiConfig {
