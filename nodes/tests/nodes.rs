@@ -1,6 +1,7 @@
 //! The integration tests of the nodes: one binary, a module for each part.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod agents;
 mod api;
 mod cluster;
 mod examples;
