@@ -63,6 +63,8 @@ pub enum CtlCommand {
     SwitchOver(Confirmation),
     /// Let the active controller stop without a take-over.
     Stop(Confirmation),
+    /// End the process of a controller. When it is the active one, no other takes over, unless asked for.
+    Terminate(TerminateArguments),
     /// Let this controller take over from the other one, which was stopped.
     Appoint(AtNode),
     /// Let this controller take over from the other one, which is lost and was active alone: what only that one knows is lost.
@@ -178,6 +180,23 @@ pub struct Confirmation {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `baton ctl terminate`
+#[derive(Debug, Args)]
+pub struct TerminateArguments {
+    /// Which controller.
+    #[command(flatten)]
+    pub node: AtNode,
+    /// Hand over to the standby before. If that is not possible, it goes on.
+    #[arg(long, conflicts_with = "abort")]
+    pub switch_over: bool,
+    /// End at once, as in a crash: the standby takes over.
+    #[arg(long)]
+    pub abort: bool,
+    /// Start again.
+    #[arg(long)]
+    pub restart: bool,
 }
 
 /// What is ordered of one of the controllers.

@@ -2,7 +2,8 @@
 
 use super::Failure;
 use super::arguments::{
-    AddArguments, AtNode, Confirmation, CtlArguments, CtlCommand, KillArguments, ListArguments, Listed, WatchArguments,
+    AddArguments, AtNode, Confirmation, CtlArguments, CtlCommand, KillArguments, ListArguments, Listed,
+    TerminateArguments, WatchArguments,
 };
 use super::session::{Answered, Ask, Session};
 use super::{deploy, show};
@@ -71,20 +72,39 @@ pub(super) async fn run(arguments: &CtlArguments, session: Session) -> Result<()
             )?;
             ctl.order_of_active("stop").await
         }
+        CtlCommand::Terminate(TerminateArguments { node, switch_over, abort, restart }) => {
+            let (manner, what) = match (switch_over, abort) {
+                (true, _) => ("switch-over", "This controller lets the standby take over, and ends."),
+                (_, true) => ("abort", "This controller ends at once, as in a crash."),
+                _ => ("stop", "This controller ends. If it is the active one, no other takes over."),
+            };
+            let path = format!("/controller/api/terminate?manner={manner}&restart={restart}");
+            ctl.order_of_node(path, node, what).await
+        }
         CtlCommand::Appoint(at) => {
-            ctl.order_of_node("appoint", at, "This controller takes over from the other one, which was stopped.").await
+            ctl.order_of_node(
+                cluster_path("appoint"),
+                at,
+                "This controller takes over from the other one, which was stopped.",
+            )
+            .await
         }
         CtlCommand::AcceptLoss(at) => {
             let what = "This controller takes over from the other one, which is lost. What only that one has committed is LOST.";
-            ctl.order_of_node("accept-loss", at, what).await
+            ctl.order_of_node(cluster_path("accept-loss"), at, what).await
         }
         CtlCommand::Found(at) => {
-            ctl.order_of_node("found", at, "This controller begins a cluster without waiting for the second one.").await
+            ctl.order_of_node(
+                cluster_path("found"),
+                at,
+                "This controller begins a cluster without waiting for the second one.",
+            )
+            .await
         }
         CtlCommand::Force(at) => {
             let what = "This controller becomes active although the other one and the watch are lost. Make sure that the other one \
                         DOES NOT RUN: two active controllers run orders twice.";
-            ctl.order_of_node("force", at, what).await
+            ctl.order_of_node(cluster_path("force"), at, what).await
         }
     }
 }
@@ -280,12 +300,12 @@ impl Ctl {
 
     /// What the active node is ordered must not be repeated: the next active one would hand over again.
     async fn order_of_active(&mut self, order: &str) -> Result<(), Failure> {
-        let answer = self.session.ask(Request::Once(cluster_order(order)), self.time).await?;
+        let answer = self.session.ask(Request::Once(ask_to_do(cluster_path(order))), self.time).await?;
         understood(answer)?;
         self.say_done()
     }
 
-    async fn order_of_node(&mut self, order: &str, at: &AtNode, what: &str) -> Result<(), Failure> {
+    async fn order_of_node(&mut self, path: String, at: &AtNode, what: &str) -> Result<(), Failure> {
         let controllers = &self.session.target().controllers;
         let node = match &at.at {
             Some(url) => controllers.iter().position(|controller| controller.url == url.trim_end_matches('/')),
@@ -299,14 +319,17 @@ impl Ctl {
         let node =
             node.ok_or_else(|| Failure::Senseless("--at is not one of the URLs of the controllers".to_owned()))?;
         confirm(at.yes, &format!("{}: {what}", controllers[node].url))?;
-        let answer = self.session.ask_one(NodeNumber(node), cluster_order(order)).await;
+        let answer = self.session.ask_one(NodeNumber(node), ask_to_do(path)).await;
         understood(answer.map_err(|last| super::session::Unanswered::MayBeDone { last })?)?;
         self.say_done()
     }
 }
 
-fn cluster_order(order: &str) -> Ask {
-    let path = format!("/controller/api/cluster/{order}");
+fn cluster_path(order: &str) -> String {
+    format!("/controller/api/cluster/{order}")
+}
+
+fn ask_to_do(path: String) -> Ask {
     Ask { method: Method::POST, path, body: Some("{}".to_owned()), id: None }
 }
 
