@@ -1,5 +1,6 @@
 //! How long a commit takes: an order that is added to a controller alone, and to the active one of a pair whose standby and watch are
-//! processes of their own; next to one append and one `fdatasync` of a plain file. All ways are measured in turns, so that whatever else
+//! processes of their own; next to one write and one `fdatasync` of a plain file: appended, which the file system's own journal takes part in, and in place, which
+//! it does not. All ways are measured in turns, so that whatever else
 //! the machine does hits all alike.
 
 use crate::real::Failure;
@@ -19,7 +20,7 @@ use baton_workflow::id::ControllerId;
 use baton_workflow::json::from_text;
 use baton_workflow::model::command::Command;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -33,8 +34,11 @@ const EACH: Duration = Duration::from_secs(6);
 /// So many give commands at a time.
 const CALLERS: [usize; 3] = [1, 16, 256];
 
-/// What is appended for each commit to the plain file, in bytes: more than the record of an order that is added.
+/// What is written for each commit to the plain file, in bytes: more than the record of an order that is added.
 const RECORD: usize = 300;
+
+/// The length of the plain file that is written in place.
+const IN_PLACE: usize = 64 << 20;
 
 /// A way to commit.
 #[derive(Default)]
@@ -58,7 +62,10 @@ impl Way {
 /// Measures and tells.
 pub(crate) async fn measure() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let mut raw = File::create(folder.path().join("raw"))?;
+    let mut appended = File::create(folder.path().join("appended"))?;
+    let mut in_place = File::create(folder.path().join("in-place"))?;
+    in_place.write_all(&vec![0; IN_PLACE])?;
+    in_place.sync_all()?;
     let alone = alone(&folder.path().join("alone")).await?;
     let mut installation = Installation::new(&folder.path().join("cluster"), Links::Direct)?;
     installation.start(Seat::Second)?;
@@ -77,30 +84,35 @@ pub(crate) async fn measure() -> Result<(), Failure> {
     }
     let mut number = 0;
     for callers in CALLERS {
-        let mut ways: [Way; 3] = Default::default();
+        let mut ways: [Way; 4] = Default::default();
         let until = Instant::now() + EACH;
         while Instant::now() < until {
-            ways[0].time += raw_turn(&mut raw, callers, &mut ways[0].times)?;
-            for (node, way) in [&alone, &coupled].into_iter().zip(1..) {
+            ways[0].time += raw_turn(&mut appended, callers, u64::MAX, &mut ways[0].times)?;
+            ways[1].time += raw_turn(&mut in_place, callers, IN_PLACE as u64, &mut ways[1].times)?;
+            for (node, way) in [&alone, &coupled].into_iter().zip(2..) {
                 let (time, times) = turn(node, callers, &mut number).await?;
                 ways[way].time += time;
                 ways[way].times.extend(times);
             }
         }
-        let [raw, alone, coupled] = &ways;
-        for (name, way, budget) in [("alone", alone, 2.0), ("coupled", coupled, 4.0)] {
-            let budget = if callers == 1 { format!(" (budget {budget})") } else { String::new() };
+        let names = ["raw, appended", "raw, in place", "alone", "coupled"];
+        for (name, way) in names.into_iter().zip(&ways) {
             println!(
-                "commits {name:<8} {callers:>3} at once: {:7.0}/s, p50 {:6.0} µs, p99 {:6.0} µs; raw {:8.0}/s, p50 {:5.0} µs, p99 {:6.0} µs; \
-                 latency {:.2} of raw{budget}, throughput {:.2}",
+                "commits {callers:>3} at once, {name:<14} {:8.0}/s, p50 {:5.0} µs, p99 {:6.0} µs",
                 way.per_second(),
                 way.micros(500),
-                way.micros(990),
-                raw.per_second(),
-                raw.micros(500),
-                raw.micros(990),
-                way.micros(500) / raw.micros(500),
-                way.per_second() / raw.per_second(),
+                way.micros(990)
+            );
+        }
+        let [appended, in_place, alone, coupled] = &ways;
+        for (name, way, budget) in [("alone", alone, 2), ("coupled", coupled, 4)] {
+            println!(
+                "commits {callers:>3} at once, {name}: latency {:.2} of an append (budget for one at once: {budget}), {:.2} of a write in \
+                 place; throughput {:.2} and {:.2}",
+                way.micros(500) / appended.micros(500),
+                way.micros(500) / in_place.micros(500),
+                way.per_second() / appended.per_second(),
+                way.per_second() / in_place.per_second(),
             );
         }
     }
@@ -109,11 +121,14 @@ pub(crate) async fn measure() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Appends and syncs: so many records at a time.
-fn raw_turn(file: &mut File, at_once: usize, times: &mut Times) -> Result<Duration, Failure> {
+/// Writes and syncs: so many records at a time, up to a length, then from the beginning again.
+fn raw_turn(file: &mut File, at_once: usize, length: u64, times: &mut Times) -> Result<Duration, Failure> {
     let bytes = vec![b'-'; RECORD * at_once];
     let turn = Instant::now();
     while turn.elapsed() < TURN {
+        if file.stream_position()? + bytes.len() as u64 > length {
+            file.rewind()?;
+        }
         let began = Instant::now();
         file.write_all(&bytes)?;
         file.sync_data()?;

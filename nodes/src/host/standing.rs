@@ -66,8 +66,7 @@ impl Standing {
     /// Whether the standby has to acknowledge what is committed, or this is that standby.
     #[must_use]
     pub fn is_coupled(&self) -> bool {
-        let known = self.pair.and_then(|pair| pair.known);
-        known.is_some_and(|known| known.mode == Mode::Coupled)
+        self.pair.is_some_and(|pair| pair.is_coupled())
     }
 }
 
@@ -84,6 +83,10 @@ impl PairStanding {
         }
     }
 
+    fn is_coupled(&self) -> bool {
+        self.known.is_some_and(|known| known.mode == Mode::Coupled)
+    }
+
     /// Tells the log what has changed, in words for who operates the node.
     pub(super) fn tell_changes(&self, before: Option<Self>, voters: &Voters) {
         let epoch = self.known.map_or(0, |known| known.epoch.0);
@@ -94,8 +97,15 @@ impl PairStanding {
             Part::Standby { is_following: true } => {
                 tracing::info!(epoch, "this node is standby, and receives the journal of the active node");
             }
+            // With each change of the epoch for a moment.
+            Part::Standby { is_following: false } if matches!(was, Some(Part::Standby { .. })) => {
+                tracing::debug!(epoch, "this node waits for the journal of the active node");
+            }
             Part::Standby { is_following: false } => {
                 tracing::info!(epoch, "this node is standby, and waits for the journal of the active node");
+            }
+            Part::Unsure if matches!(was, Some(Part::Standby { .. })) && self.is_coupled() => {
+                tracing::warn!(epoch, "this node hears nothing of the active node, and asks whether it may take over");
             }
             Part::Unsure => tracing::info!(epoch, "this node asks which node is active"),
             Part::Stopped => tracing::info!(epoch, "this node has stopped; the other one does not take over"),
