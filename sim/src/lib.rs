@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod conformance;
 pub mod fuzz;
 pub mod laws;
+pub mod quiet;
 pub mod storm;
 pub mod trace;
 pub mod world;

@@ -18,7 +18,6 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     let grain = if words.iter().any(|word| word == "--fine") { Grain::Message } else { Grain::Host };
     let bugs = Bug::ALL.into_iter().find(|bug| words.contains(&format!("{bug:?}"))).map_or(Bugs::NONE, Bugs::plant);
-    std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
     let images = if words.iter().any(|word| word == "--images") { 2 } else { 0 };
     let explored = explore(Small::coupled_with_images(grain, budget, bugs, images), most);

@@ -32,7 +32,6 @@ fn main() -> ExitCode {
     let tells = words.iter().any(|word| word == "--tell");
     let range = words.iter().find_map(|word| range_of(word)).unwrap_or(0..u64::MAX);
     let bugs = Bug::ALL.into_iter().find(|bug| words.contains(&format!("{bug:?}"))).map_or(Bugs::NONE, Bugs::plant);
-    std::panic::set_hook(Box::new(|_| {}));
     if words.iter().any(|word| word == "--controllers") {
         return controllers_of(range, bugs, tells);
     }

@@ -87,6 +87,17 @@ impl Audit {
         }
     }
 
+    /// What only others had is lost, and a person accepts that: from now on what is committed is what this host has of it.
+    pub fn forgive(&mut self, survivor: &Host) {
+        let is_there = |record: &Record| survivor.disk().record(record.id.offset).is_none_or(|its| its == record);
+        let end = length(survivor.disk().end().offset);
+        let same = self.committed.iter().take(end).take_while(|record| is_there(record)).count();
+        self.committed.truncate(same);
+        for compared in &mut self.compared {
+            *compared = same.min(*compared);
+        }
+    }
+
     /// The committed record at an offset.
     fn at(&self, offset: Offset) -> Option<&Record> {
         self.committed.get(length(offset))

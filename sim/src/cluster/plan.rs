@@ -22,6 +22,10 @@ pub(super) struct Plan {
     pub(super) stall: u64,
     pub(super) switch: u64,
     pub(super) wipe: u64,
+    /// Two voters are lost for good, or the active is while it was alone.
+    pub(super) disaster: u64,
+    /// A person lets the first node begin without the second.
+    pub(super) founds_by_two: bool,
     /// One failure only, at its time; none of the others then.
     pub(super) single: Option<Failure>,
     pub(super) clients: u64,
@@ -92,6 +96,8 @@ impl Plan {
         let slow = choice.below(4) == 0;
         // A disk that needs longer for four syncs than an exchange may take.
         let very_slow = choice.below(16) == 0;
+        let disaster = if choice.below(8) == 0 { choice.between(5_000, 20_000) } else { 0 };
+        let founds_by_two = choice.below(8) == 0;
         let tight = choice.below(2) == 0;
         let single = (choice.below(3) == 0).then(|| choice.one_of(&Failure::ALL).copied()).flatten();
         let mut plan = Self {
@@ -111,6 +117,8 @@ impl Plan {
             stall,
             switch,
             wipe,
+            disaster,
+            founds_by_two,
             single,
             clients: choice.between(1, 4),
             image_after: if choice.below(4) == 0 { 0 } else { choice.between(3, 30) },
@@ -132,6 +140,8 @@ impl Plan {
                 stall: 0,
                 switch: 0,
                 wipe: 0,
+                disaster: 0,
+                founds_by_two: false,
                 ..plan
             };
         }

@@ -27,6 +27,10 @@ pub enum Sometimes {
     CoupledAgain,
     /// A voter that lost its memory was taken in.
     Replaced,
+    /// A person forced the only voter that was left.
+    Forced,
+    /// A person accepted that records are lost with an active that was alone.
+    LossAccepted,
     /// A client asked again and was not counted twice.
     AskedAgain,
     /// Both nodes asked for the record at the same time.
@@ -39,7 +43,7 @@ pub enum Sometimes {
 
 impl Sometimes {
     /// All.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::TookOver,
         Self::WentOnAlone,
         Self::SwitchedOver,
@@ -50,6 +54,8 @@ impl Sometimes {
         Self::Restarted,
         Self::CoupledAgain,
         Self::Replaced,
+        Self::Forced,
+        Self::LossAccepted,
         Self::AskedAgain,
         Self::BothAsked,
         Self::CaughtUpFromImage,

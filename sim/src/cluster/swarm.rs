@@ -14,12 +14,13 @@ use super::plan::{Failure, Plan};
 use super::shown::{Shown, Sometimes};
 use super::toy::{News, Number};
 use crate::choice::Choice;
+use crate::quiet::quietly;
 use crate::trace::Trace;
 use baton_protocol::pair::message::{Envelope, Message};
 use baton_protocol::pair::planted::Bugs;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{Mandate, Order, Pair, PairConfig, PairInput};
-use baton_protocol::record::Position;
+use baton_protocol::record::{Epoch, Position};
 use baton_protocol::register::{Members, Mode, Seat};
 use baton_protocol::time::{Duration, Instant};
 use std::cmp::Reverse;
@@ -73,6 +74,9 @@ enum Event {
         attempt: u64,
     },
     Single,
+    /// A person orders once more what the survivor of a disaster is to do.
+    Insist,
+    FoundByTwo,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +87,7 @@ enum Fault {
     Stall,
     Switch,
     Wipe,
+    Disaster,
 }
 
 struct Client {
@@ -116,6 +121,8 @@ struct World {
     next_number: Number,
     answered: BTreeSet<Number>,
     failed: Option<(Failure, Instant)>,
+    /// Who has survived a disaster, what it is told to do, and the epoch before.
+    survivor: Option<(Seat, Order, Epoch)>,
     outage: Option<(Failure, Duration)>,
     healed: bool,
     seen: BTreeMap<Sometimes, u64>,
@@ -131,10 +138,7 @@ struct World {
 #[must_use]
 pub fn pass(seed: u64, bugs: Bugs) -> Shown {
     let mut world = World::new(seed, bugs);
-    let violation = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run())) {
-        Ok(result) => result.err(),
-        Err(panic) => Some(super::explorer::words_of(&*panic)),
-    };
+    let violation = quietly(|| world.run()).unwrap_or_else(Err).err();
     Shown {
         digest: world.trace.digest(),
         draws: world.choice.draws(),
@@ -151,11 +155,9 @@ pub fn pass(seed: u64, bugs: Bugs) -> Shown {
 pub fn tell(seed: u64, bugs: Bugs, steps: std::ops::Range<u64>) -> String {
     let mut world = World::new(seed, bugs);
     world.trace = Trace::logging(steps);
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
-    let words = match result {
+    let words = match quietly(|| world.run()) {
         Ok(Ok(())) => "nothing is wrong".to_owned(),
-        Ok(Err(violation)) => violation,
-        Err(panic) => super::explorer::words_of(&*panic),
+        Ok(Err(violation)) | Err(violation) => violation,
     };
     format!("{:?}\n{}\n{words}", world.plan, world.trace.log().join("\n"))
 }
@@ -188,6 +190,7 @@ impl World {
             next_number: 0,
             answered: BTreeSet::new(),
             failed: None,
+            survivor: None,
             outage: None,
             healed: false,
             seen: BTreeMap::new(),
@@ -208,8 +211,15 @@ impl World {
             let after = self.micros(1_000_000, 3_000_000);
             self.at(after, Event::Ask { client, attempt: 1 });
         }
-        for fault in [Fault::Crash, Fault::Cut, Fault::Pause, Fault::Stall, Fault::Switch, Fault::Wipe] {
+        for fault in [Fault::Crash, Fault::Cut, Fault::Pause, Fault::Stall, Fault::Switch, Fault::Wipe, Fault::Disaster]
+        {
             self.schedule_fault(fault);
+        }
+        if self.plan.founds_by_two {
+            for _ in 0..3 {
+                let after = self.micros(100_000, 4_000_000);
+                self.at(after, Event::FoundByTwo);
+            }
         }
         if self.plan.single.is_some() {
             let after = self.micros(8_000_000, 20_000_000);
@@ -369,6 +379,8 @@ impl World {
             Event::Fault(fault) => self.fault(fault),
             Event::Ask { client, attempt } => self.ask(client, attempt),
             Event::Single => self.fail(),
+            Event::Insist => self.insist(),
+            Event::FoundByTwo => self.input(Seat::First, PairInput::Ordered(Order::Found)),
         }
     }
 
@@ -524,7 +536,9 @@ impl World {
                     self.at(Duration::from_millis(1), Event::End(seat));
                     Sometimes::Stopped
                 }
+                News::Activated(_, Mandate::Appointed) if self.survivor.is_some() => Sometimes::LossAccepted,
                 News::Activated(_, Mandate::Appointed) => Sometimes::Appointed,
+                News::Activated(_, Mandate::Forced) => Sometimes::Forced,
                 News::Cut(_) => Sometimes::Cut,
                 News::Deposed => Sometimes::Deposed,
                 _ => continue,

@@ -366,6 +366,13 @@ impl Controller {
 
     /// A person orders.
     fn order(&mut self, now: Now, caller: CallerId, order: Order, out: &mut Outbox<'_, Self>) {
+        if order == Order::Force
+            && let Some((_, before)) = self.office.ordered
+        {
+            // It waits for voters who are lost.
+            let problem = self.refusal(before, Unfit::Busy);
+            self.answer_order(Err(problem), out);
+        }
         let is_busy = self.office.ordered.is_some() || self.office.is_rolling_back;
         let problem = match &mut self.office.pair {
             None => Problem::coded("ClusterStateEmpty", [], "This controller is not a node of a cluster"),

@@ -42,7 +42,8 @@ impl Mandate {
     fn of(change: Change) -> Self {
         match change {
             Change::Found { .. } => Self::Founded,
-            Change::TakeOver { .. } => Self::TookOver,
+            // What is resolved by another question is a take-over; else who asks knows what it wants.
+            Change::TakeOver { .. } | Change::Resolve => Self::TookOver,
             Change::Appoint { .. } => Self::Appointed,
             Change::Force { .. } => Self::Forced,
             _ => Self::Restarted,
@@ -211,6 +212,10 @@ impl Pair {
                 self.stand_by(out);
                 self.look_at_peer(now, out);
             }
+            // It may be decided, so it must be resolved, even if the active is back and would refuse to be replaced.
+            Some(Change::TakeOver { .. }) => self.resolve(now, out),
+            // Another node has resolved the founding.
+            Some(Change::Found { .. }) if self.voter.decided().is_some() => self.resolve(now, out),
             Some(change) => self.ask(now, change, out),
             None if matches!(self.duty, Duty::Unsure) || self.proposer.is_unresolved() => self.resolve(now, out),
             None => {}
@@ -442,6 +447,9 @@ impl Pair {
         if !is_interrupted && begun.is_some() || matches!(self.proposer.wanted_change(), Some(Change::Found { .. })) {
             return;
         }
+        if let Some(begun) = begun {
+            return self.found_again(now, begun.record.members, out);
+        }
         let mut members = Members::default().with(self.config.seat, self.voter.incarnation());
         for seat in self.config.seat.others() {
             match self.contacts[seat as usize].ignorant() {
@@ -450,11 +458,25 @@ impl Pair {
                 None => return,
             }
         }
-        if begun.is_some_and(|begun| begun.record.members != members) {
-            return;
+        self.is_resolved = true;
+        self.begin_founding(now, members, by_two, out);
+    }
+
+    /// Goes on with a founding in which this node was interrupted, with the members of then. An empty seat means that a person
+    /// has said that two are enough.
+    fn found_again<M: Paired>(&mut self, now: Instant, members: Members, out: &mut Outbox<'_, M>) {
+        let nobody = Incarnation::default();
+        let is_there = |seat: &Seat| {
+            let member = members.at(*seat);
+            member == nobody || self.contacts[*seat as usize].ignorant() == Some(member)
+        };
+        if self.config.seat.others().iter().all(is_there) {
+            self.begin_founding(now, members, members.at(self.config.seat.peer()) == nobody, out);
         }
+    }
+
+    fn begin_founding<M: Paired>(&mut self, now: Instant, members: Members, by_two: bool, out: &mut Outbox<'_, M>) {
         self.become_unsure(out);
-        self.is_resolved |= begun.is_none();
         let founding = FoundingId(self.random.child("founding").next() | 1);
         self.ask(now, Change::Found { founding, members, by_two }, out);
     }
@@ -483,7 +505,7 @@ impl Pair {
     /// A person orders.
     pub(super) fn ordered<M: Paired>(&mut self, now: Instant, order: Order, out: &mut Outbox<'_, M>) {
         let unfit = match order {
-            _ if self.is_leaving() => Some(Unfit::Busy),
+            _ if self.is_leaving() && order != Order::Force => Some(Unfit::Busy),
             Order::SwitchOver | Order::Stop if !self.is_active() => Some(Unfit::NotActive),
             Order::Appoint | Order::AcceptLoss | Order::Found if self.is_active() => Some(Unfit::Active),
             _ if self.is_rolling_back => Some(Unfit::Busy),
@@ -534,6 +556,11 @@ impl Pair {
             if let Some(by) = self.contacts[seat as usize].ignorant() {
                 members = members.with(seat, by);
             }
+        }
+        // What was ordered before waits for voters who are lost.
+        self.end_switch_over();
+        if let Some(order) = self.order.take() {
+            self.happened.push(Happened::Refused(order, Unfit::Busy));
         }
         if !self.is_active() {
             self.become_unsure(out);

@@ -1,11 +1,12 @@
 //! What must hold in the world.
 
-use super::host::Host;
+use super::host::{Host, arrived};
 use super::{COMPARE, Event, Sometimes, World};
 use baton_machine::codec::Assembly;
 use baton_machine::controller::Controller;
 use baton_protocol::event_id::EventId;
 use baton_protocol::pair::Pair;
+use baton_protocol::pair::message::Message;
 use baton_protocol::record::{Offset, Position};
 use baton_protocol::register::{Mode, Seat};
 use baton_workflow::id::OrderId;
@@ -54,7 +55,11 @@ impl World {
             |id: &OrderId| controller.state().order(id).is_some_and(|order| order.state == OrderState::Finished);
         let all_are_answered = self.answers_since_heal.len() == self.clients.len();
         let is_reader_served = self.reader.after() > EventId::BEFORE_FIRST;
-        is_coupled && all_are_answered && is_reader_served && self.answered_before_heal.iter().all(is_finished)
+        is_coupled
+            && all_are_answered
+            && !self.reader.events.is_empty()
+            && is_reader_served
+            && self.answered_before_heal.iter().all(is_finished)
     }
 
     pub(super) fn state(&self) -> String {
@@ -141,6 +146,16 @@ impl World {
             return Err("S7: the reader has seen other events than those of the journal".to_owned());
         }
         Ok(())
+    }
+
+    /// S3: an acknowledgement covers only what is durable at its sender.
+    pub(super) fn acknowledges_what_is_durable(&self, seat: Seat, bytes: &[u8]) -> Result<(), String> {
+        let Message::Acknowledged { position, .. } = arrived(bytes)?.message else { return Ok(()) };
+        let disk = &self.hosts[seat as usize].disk;
+        if disk.end() == position || disk.position(position.offset) == Some(position) {
+            return Ok(());
+        }
+        Err(format!("S3: {seat} acknowledges {}, which it has not", position.offset))
     }
 
     /// What was answered is there.

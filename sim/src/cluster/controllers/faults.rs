@@ -75,6 +75,14 @@ impl World {
                 self.crash(seat);
                 let after = self.micros(10_000, 8_000_000);
                 self.at(after, Event::Start(seat));
+                // Power loss of all.
+                if self.choice.below(4) == 0 {
+                    for other in seat.others() {
+                        self.crash(other);
+                        let after = self.micros(10_000, 5_000_000);
+                        self.at(after, Event::Start(other));
+                    }
+                }
             }
             Fault::Cut => {
                 let after = self.micros(100_000, 10_000_000);
@@ -145,12 +153,7 @@ impl World {
         self.healed = true;
         self.answered_before_heal = self.answered.clone();
         self.cuts.clear();
-        for seat in NODES {
-            let known = self.hosts[seat as usize].controller().and_then(|controller| controller.pair()?.known());
-            if known.is_some_and(|known| known.mode == Mode::Stopped) {
-                self.crash(seat);
-            }
-        }
+        self.end_stopped();
         for seat in Seat::ALL {
             self.start(seat)?;
         }
@@ -158,6 +161,16 @@ impl World {
             self.link(one, other);
         }
         Ok(())
+    }
+
+    /// The process of a node that has stopped ends.
+    pub(super) fn end_stopped(&mut self) {
+        for seat in NODES {
+            let known = self.hosts[seat as usize].controller().and_then(|controller| controller.pair()?.known());
+            if known.is_some_and(|known| known.mode == Mode::Stopped) {
+                self.crash(seat);
+            }
+        }
     }
 
     pub(super) fn schedule(&mut self, fault: Fault) {

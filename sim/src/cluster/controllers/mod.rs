@@ -12,9 +12,10 @@ mod clients;
 mod faults;
 mod host;
 
-use super::explorer::{hash_of, words_of};
+use super::explorer::hash_of;
 use super::host::{Host as Watch, Left as WatchLeft};
 use crate::choice::Choice;
+use crate::quiet::quietly;
 use crate::trace::Trace;
 use baton_machine::controller::ControllerInput;
 use baton_machine::host::CallerId;
@@ -190,20 +191,15 @@ pub fn pass(seed: u64, bugs: Bugs) -> Shown {
 pub fn tell(seed: u64, bugs: Bugs) -> String {
     let mut world = World::new(seed, bugs);
     world.trace = Trace::logging(0..u64::MAX);
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
-    let words = match result {
+    let words = match quietly(|| world.run()) {
         Ok(Ok(())) => "nothing is wrong".to_owned(),
-        Ok(Err(violation)) => violation,
-        Err(panic) => words_of(&*panic),
+        Ok(Err(violation)) | Err(violation) => violation,
     };
     format!("{}\n{words}", world.trace.log().join("\n"))
 }
 
 fn run(mut world: World) -> Shown {
-    let violation = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run())) {
-        Ok(result) => result.err(),
-        Err(panic) => Some(words_of(&*panic)),
-    };
+    let violation = quietly(|| world.run()).unwrap_or_else(Err).err();
     Shown {
         digest: world.trace.digest(),
         orders: world.answered.len(),
@@ -298,6 +294,10 @@ impl World {
             self.run_until(self.now + Duration::from_millis(500))?;
             if self.is_well() {
                 return self.look_back();
+            }
+            self.end_stopped();
+            for seat in NODES {
+                self.start(seat)?;
             }
         }
         Err(format!("L2: after healing it is not well within {LIVE_AGAIN:?}: {}", self.state()))
@@ -463,7 +463,10 @@ impl World {
         self.was_active[seat as usize] = is_active;
         for left in left {
             match left {
-                Left::Message(to, bytes) => self.send(seat, to, bytes),
+                Left::Message(to, bytes) => {
+                    self.acknowledges_what_is_durable(seat, &bytes)?;
+                    self.send(seat, to, bytes);
+                }
                 Left::Reply(caller, reply) => self.replied(seat, caller, &reply)?,
                 Left::Events(events) if seat == self.reader.at => self.was_given(&events)?,
                 Left::Events(_) => {}

@@ -1,11 +1,13 @@
 //! What goes wrong in a world, and how it is healed.
 
-use super::{Event, Fault, World, order};
+use super::{Event, Fault, World, is_active, order};
 use crate::cluster::host::Host;
 use crate::cluster::plan::Failure;
+use crate::cluster::toy::Number;
 use baton_protocol::pair::{Order, PairInput};
-use baton_protocol::register::{Seat, Voter};
+use baton_protocol::register::{EpochRecord, Mode, Seat, Voter};
 use baton_protocol::time::Duration;
+use std::collections::BTreeSet;
 
 impl World {
     pub(super) fn crash(&mut self, seat: Seat) {
@@ -106,19 +108,91 @@ impl World {
                 }
             }
             Fault::Wipe => self.wipe(),
+            Fault::Disaster => self.disaster(),
         }
         Ok(())
     }
 
-    /// One voter loses its disk, when the two others are well and know of each other.
-    pub(super) fn wipe(&mut self) {
+    /// Whether all three are well, know of each other, and nobody asks for anything.
+    fn knows_all(&self) -> bool {
         let voters = self.hosts.iter().filter_map(Host::voter).filter(|voter| !voter.is_ignorant());
         let known: Vec<_> = voters.filter_map(Voter::decided).collect();
         let is_well = known.len() == 3 && known.iter().all(|decided| decided.record == known[0].record);
-        let active = known.first().map(|decided| decided.record.active);
-        // Who is about to become active must not be lost together with who was.
         let is_asking = self.hosts[..2].iter().filter_map(Host::node).any(|node| node.machine().pair().is_asking());
-        if !is_well || is_asking || self.links.len() < 3 || !self.cuts.is_empty() {
+        is_well && !is_asking && self.links.len() == 3 && self.cuts.is_empty() && self.survivor.is_none()
+    }
+
+    fn known(&self) -> Option<EpochRecord> {
+        self.hosts.iter().find_map(|host| Some(host.voter()?.decided()?.record))
+    }
+
+    /// An active that was alone is lost for good, or two voters are. A person knows that records may be lost.
+    fn disaster(&mut self) {
+        let Some(known) = self.known().filter(|_| self.knows_all()) else { return };
+        let standby = known.active.peer();
+        let (survivor, lost, order) = match self.choice.below(3) {
+            0 if known.mode == Mode::Alone => (standby, vec![known.active], Order::AcceptLoss),
+            1 => (standby, vec![known.active, Seat::Watch], Order::Force),
+            _ => (known.active, vec![standby, Seat::Watch], Order::Force),
+        };
+        // What is on its way to the disk of the survivor would have to be counted too.
+        if self.hosts[survivor as usize].disk().is_busy() {
+            return;
+        }
+        for seat in lost {
+            self.crash(seat);
+            self.hosts[seat as usize].wipe();
+            self.audit.wiped(seat);
+        }
+        let host = &self.hosts[survivor as usize];
+        self.audit.forgive(host);
+        let left: BTreeSet<Number> = self.audit.numbers().collect();
+        self.answered.retain(|number| left.contains(number));
+        self.survivor = Some((survivor, order, known.epoch));
+        self.at(Duration::from_secs(1), Event::Insist);
+    }
+
+    /// A person orders again and again until it is so, and once new voters are there in the place of the lost ones, until these
+    /// are taken in.
+    pub(super) fn insist(&mut self) -> Result<(), String> {
+        let Some((survivor, order, before)) = self.survivor else { return Ok(()) };
+        let host = &self.hosts[survivor as usize];
+        let is_running = host.is_running();
+        let known = self.known_by(survivor);
+        let is_done = is_active(host) && known.is_some_and(|known| known.active == survivor && known.epoch > before);
+        let others = survivor.others().map(|seat| &self.hosts[seat as usize]);
+        let knows = |host: &&Host| host.voter().is_some_and(|voter| !voter.is_ignorant());
+        let is_over = match order {
+            Order::Force => others.iter().any(knows),
+            _ => is_done,
+        };
+        if is_done || is_over {
+            for seat in survivor.others() {
+                self.at(Duration::from_secs(1), Event::Start(seat));
+            }
+        }
+        if is_over {
+            self.survivor = None;
+            return Ok(());
+        }
+        self.at(Duration::from_secs(3), Event::Insist);
+        if !is_running {
+            return self.start(survivor);
+        }
+        if self.paused.contains(&survivor) {
+            return Ok(());
+        }
+        self.input(survivor, PairInput::Ordered(order))
+    }
+
+    fn known_by(&self, seat: Seat) -> Option<EpochRecord> {
+        self.hosts[seat as usize].node()?.machine().pair().known()
+    }
+
+    /// One voter loses its disk, when the two others are well and know of each other.
+    pub(super) fn wipe(&mut self) {
+        let active = self.known().map(|known| known.active);
+        if !self.knows_all() {
             return;
         }
         // The active has what nobody else has, when it is alone.
@@ -189,6 +263,7 @@ impl World {
             Fault::Stall => self.plan.stall,
             Fault::Switch => self.plan.switch,
             Fault::Wipe => self.plan.wipe,
+            Fault::Disaster => self.plan.disaster,
         };
         if mean > 0 {
             let after = self.micros(1_000, mean * 2_000);
