@@ -131,10 +131,13 @@ pub struct ClusterArguments {
     /// The name of the cluster.
     #[arg(long, value_name = "NAME", default_value = "main")]
     pub cluster: String,
-    /// The hosts of the first controller, the second, and the watch. Without it all are on this machine.
-    #[arg(long, value_name = "HOST,HOST,HOST", value_delimiter = ',')]
+    /// The hosts of the first controller, the second, the watch, and of agents. Without it all are on this machine.
+    #[arg(long, value_name = "HOST,HOST,HOST,…", value_delimiter = ',')]
     pub hosts: Vec<String>,
-    /// The first of six ports in a row. Without it the usual ones are taken, or others that are free.
+    /// So many agents, when all are on this machine.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "hosts")]
+    pub agents: u8,
+    /// The first of six ports in a row, and one for each agent. Without it the usual ones are taken, or others that are free.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 }

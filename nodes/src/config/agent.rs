@@ -60,7 +60,7 @@ impl AgentConfig {
 
     pub(super) fn of(section: &Section<'_>) -> Option<Self> {
         let common = Common::read(section);
-        let controllers = superiors(section, "controllers", "controller");
+        let controllers = section.section("superiors", |section| superiors(section, "controllers", "controller"));
         let jobs = jobs(section, common.as_ref());
         let (settings, warnings) = (Vec::new(), Findings::default());
         Some(Self { common: common?, controllers: controllers?, jobs: jobs?, settings, warnings })
@@ -79,7 +79,7 @@ impl SubagentConfig {
 
     pub(super) fn of(section: &Section<'_>) -> Option<Self> {
         let common = Common::read(section);
-        let directors = superiors(section, "directors", "agent");
+        let directors = section.section("superiors", |section| superiors(section, "directors", "agent"));
         let jobs = jobs(section, common.as_ref());
         let (settings, warnings) = (Vec::new(), Findings::default());
         Some(Self { common: common?, directors: directors?, jobs: jobs?, settings, warnings })

@@ -3,12 +3,13 @@
 //!
 //! All files or none are written: they are made beside the folder and moved there as a whole. What is there is never touched.
 
-use super::ports::Ports;
+use super::ports::{MOST_AGENTS, Ports};
 use crate::config::SecretHash;
 use baton_net::certificate::{CertificateError, NodeFiles, write_cluster};
 use baton_net::name::{ClusterId, NameError, NodeId};
 use baton_protocol::time::Timestamp;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -24,6 +25,9 @@ const SECRET: usize = 32;
 /// The file with the operator's secret.
 const TOKEN: &str = "operator.token";
 
+/// The items of the agents, for the controller.
+pub(super) const AGENTS: &str = "agents.json";
+
 /// Why no cluster was written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -32,20 +36,28 @@ pub enum InitError {
     Name(#[from] NameError),
     /// So many hosts cannot be used.
     #[error(
-        "there are {0} hosts; expected are three, of the first controller, the second and the watch: --hosts one,two,three"
+        "there are {0} hosts; expected are those of the first controller, the second and the watch, and of agents if there are any: \
+         --hosts one,two,three"
     )]
     Hosts(usize),
     /// A host is none.
     #[error("\"{}\" is no host; expected is a name or an IP address, without a port", .0.escape_debug())]
     Host(String),
-    /// The ports end before six are found.
-    #[error("there are no six ports from {0} on; expected is a number from 1 to 65530")]
+    /// So many agents are not written.
+    #[error("{0} agents are too many for one machine; expected are {MOST_AGENTS} at most")]
+    Agents(usize),
+    /// The ports end before all daemons have theirs.
+    #[error("there are not enough ports from {0} on; expected is a number from 1 to 65500")]
     Port(u16),
     /// Somebody has a port already.
-    #[error("port {0} is in use on this machine; expected are six free ports in a row from --port on")]
+    #[error(
+        "port {0} is in use on this machine; expected are six free ports in a row from --port on, and one for each agent"
+    )]
     PortInUse(u16),
     /// All ports that we try are in use.
-    #[error("no six ports are free on this machine; expected is --port with the first of six free ports in a row")]
+    #[error(
+        "not enough ports are free on this machine; expected is --port with the first of six free ports in a row, and one for each agent"
+    )]
     NoPorts,
     /// There is something already.
     #[error("{} is not empty; expected is a folder that is empty or not there: nothing is ever overwritten", .0.display())]
@@ -75,6 +87,7 @@ pub enum InitError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     hosts: [String; 3],
+    agents: Vec<String>,
     ports: Ports,
 }
 
@@ -84,6 +97,7 @@ enum Kind {
     /// A controller: first (0) or second (1) of a pair.
     Controller(usize),
     Watch,
+    Agent,
 }
 
 /// A daemon of a cluster.
@@ -106,53 +120,61 @@ pub struct Cluster {
 }
 
 impl Layout {
-    /// On these hosts: three, or none for this machine. `first_port` is the first of six ports in a row; else the usual ones are taken, or
-    /// some that are free on this machine.
+    /// On these hosts: three, and those of agents; or none for this machine, with so many agents. `first_port` is the first of some
+    /// ports in a row; else the usual ones are taken, or some that are free on this machine.
     ///
     /// # Errors
     /// When there are no such hosts or ports.
-    pub fn of(hosts: &[String], first_port: Option<u16>) -> Result<Self, InitError> {
+    pub fn of(hosts: &[String], agents: usize, first_port: Option<u16>) -> Result<Self, InitError> {
         let local = || LOCAL.to_owned();
-        let hosts = match hosts {
-            [] => [local(), local(), local()],
-            [first, second, watch] => [first.clone(), second.clone(), watch.clone()],
+        let (hosts, agents) = match hosts {
+            [] => ([local(), local(), local()], vec![local(); agents]),
+            [first, second, watch, agents @ ..] => ([first.clone(), second.clone(), watch.clone()], agents.to_vec()),
             hosts => return Err(InitError::Hosts(hosts.len())),
         };
-        for host in &hosts {
+        for host in hosts.iter().chain(&agents) {
             let is_host = format!("{}:1", bracketed(host)).parse::<baton_net::address::Address>().is_ok();
             if !is_host {
                 return Err(InitError::Host(host.clone()));
             }
         }
-        let is_local = hosts.iter().all(|host| host == LOCAL);
-        let are_apart = hosts[0] != hosts[1] && hosts[0] != hosts[2] && hosts[1] != hosts[2];
+        let is_local = hosts.iter().chain(&agents).all(|host| host == LOCAL);
+        let all: BTreeSet<&String> = hosts.iter().chain(&agents).collect();
+        let are_apart = all.len() == hosts.len() + agents.len();
+        let count = u16::try_from(agents.len()).ok().filter(|count| *count <= MOST_AGENTS);
+        let count = count.ok_or(InitError::Agents(agents.len()))?;
         let ports = match first_port {
-            Some(first) => Ports::from(first).ok_or(InitError::Port(first))?,
+            Some(first) => Ports::from(first, count).ok_or(InitError::Port(first))?,
             None if are_apart => Ports::APART,
-            None => Ports::free().ok_or(InitError::NoPorts)?,
+            None => Ports::free(count).ok_or(InitError::NoPorts)?,
         };
-        match ports.used().filter(|_| is_local) {
+        match ports.used(count).filter(|_| is_local) {
             Some(port) => Err(InitError::PortInUse(port)),
-            None => Ok(Self { hosts, ports }),
+            None => Ok(Self { hosts, agents, ports }),
         }
     }
 }
 
 impl Cluster {
-    /// A pair of controllers and its watch.
+    /// A pair of controllers, its watch, and agents.
     ///
     /// # Errors
     /// Never, for the names are good.
     pub fn plan(id: ClusterId, layout: Layout) -> Result<Self, InitError> {
-        let Layout { hosts: [first, second, watch], ports } = layout;
+        let Layout { hosts: [first, second, watch], agents, ports } = layout;
+        let are_together = ports != Ports::APART;
         let daemon = |kind, node: &str, host, links, http| {
             Ok::<_, NameError>(Daemon { kind, node: NodeId::new(node)?, host, links, http })
         };
-        let daemons = vec![
+        let mut daemons = vec![
             daemon(Kind::Controller(0), "controller-1", first, ports.links[0], ports.api[0])?,
             daemon(Kind::Controller(1), "controller-2", second, ports.links[1], ports.api[1])?,
             daemon(Kind::Watch, "watch", watch, ports.links[2], ports.http)?,
         ];
+        for (n, host) in (0..).zip(agents) {
+            let port = if are_together { ports.agent + n } else { ports.agent };
+            daemons.push(daemon(Kind::Agent, &format!("agent-{}", n + 1), host, port, 0)?);
+        }
         Ok(Self { id, daemons })
     }
 
@@ -214,6 +236,9 @@ impl Cluster {
         let token: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         write(TOKEN, &format!("{token}\n"), 0o600)?;
         write("ctl.toml", &self.ctl(), 0o644)?;
+        if self.has_agents() {
+            write(AGENTS, &self.agents(), 0o644)?;
+        }
         for daemon in &self.daemons {
             write(&format!("{}.toml", daemon.node), &self.configuration(daemon, SecretHash::of(&token)), 0o644)?;
         }
@@ -261,7 +286,13 @@ impl Cluster {
                     member("watch", watch),
                 )
             }
-            (_, [first, second, ..]) => write!(
+            (Kind::Agent, [first, second, ..]) => write!(
+                text,
+                "\n# Who may command it.\n[superiors]\ncontrollers = [\"{}\", \"{}\"]\n\n\
+                 # Where relative paths of executables lead.\n[jobs]\nexecutables = \"executables\"\n",
+                first.node, second.node
+            ),
+            (Kind::Watch, [first, second, ..]) => write!(
                 text,
                 "\n# Over which pair it watches.\n[nodes]\n{}{}\n# Health and metrics.\n[http]\nlisten = \"{listen}:{http}\"\n",
                 member("first", first),
@@ -275,6 +306,28 @@ impl Cluster {
              certificate = \"tls/{node}.pem\"\nkey = \"tls/{node}.key\"\n"
         );
         text
+    }
+
+    /// Whether there are agents.
+    #[must_use]
+    pub fn has_agents(&self) -> bool {
+        self.daemons.iter().any(|daemon| daemon.kind == Kind::Agent)
+    }
+
+    /// The items by which a controller knows the agents. Each is called like its node, and so is its subagent.
+    fn agents(&self) -> String {
+        let agents = self.daemons.iter().filter(|daemon| daemon.kind == Kind::Agent);
+        let items: Vec<String> = agents
+            .map(|agent| {
+                let (node, address) = (&agent.node, agent.address(agent.links));
+                format!(
+                    "  {{\"TYPE\": \"AgentRef\", \"path\": \"{node}\", \"directors\": [\"{node}\"]}},\n  \
+                     {{\"TYPE\": \"SubagentItem\", \"id\": \"{node}\", \"agentPath\": \"{node}\", \
+                     \"uri\": \"https://{node}@{address}\"}}"
+                )
+            })
+            .collect();
+        format!("[\n{}\n]\n", items.join(",\n"))
     }
 
     fn ctl(&self) -> String {
@@ -293,6 +346,7 @@ impl Kind {
         match self {
             Self::Controller(_) => "controller",
             Self::Watch => "watch",
+            Self::Agent => "agent",
         }
     }
 
@@ -300,6 +354,7 @@ impl Kind {
         match self {
             Self::Controller(_) => "controller",
             Self::Watch => "cluster watch",
+            Self::Agent => "agent",
         }
     }
 }
@@ -328,14 +383,15 @@ fn bracketed(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Checked as _, ControllerConfig, Environment, Permission, WatchConfig};
+    use crate::config::{AgentConfig, Checked as _, ControllerConfig, Environment, Permission, WatchConfig};
     use crate::driver::wall_clock;
     use baton_net::tls::WallClock;
     use std::os::unix::fs::PermissionsExt as _;
 
     fn write(folder: &Path, hosts: &[&str], port: Option<u16>) -> Result<Cluster, InitError> {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        let cluster = Cluster::plan(ClusterId::new("main")?, Layout::of(&hosts, port)?)?;
+        let cluster =
+            Cluster::plan(ClusterId::new("main")?, Layout::of(&hosts, if hosts.is_empty() { 2 } else { 0 }, port)?)?;
         cluster.write(folder, wall_clock()).map(|()| cluster)
     }
 
@@ -353,6 +409,11 @@ mod tests {
         let token = fs::read_to_string(folder.join(TOKEN)).unwrap();
         let (first, second) = (controller(&folder, "controller-1"), controller(&folder, "controller-2"));
         let watch = WatchConfig::read(&folder.join("watch.toml"), &Environment::default()).unwrap();
+        let agent = AgentConfig::read(&folder.join("agent-2.toml"), &Environment::default()).unwrap();
+        assert_eq!(agent.check(&clock).as_slice(), []);
+        assert_eq!(agent.controllers, [first.common.node.clone(), second.common.node.clone()]);
+        let items = fs::read_to_string(folder.join(AGENTS)).unwrap();
+        assert!(items.contains(&format!("https://agent-2@{}", agent.common.links)), "{items}");
         for findings in [first.check(&clock), second.check(&clock), watch.check(&clock)] {
             assert_eq!(findings.as_slice(), [], "{findings}");
         }
@@ -404,7 +465,7 @@ mod tests {
         for (hosts, port, expected) in [
             (&["a"][..], None, "there are 1 hosts"),
             (&["a", "b", "c:1"], None, "\"c:1\" is no host"),
-            (&[], Some(65_535), "no six ports from 65535 on"),
+            (&[], Some(65_535), "not enough ports from 65535 on"),
         ] {
             let error = write(folder.path(), hosts, port).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

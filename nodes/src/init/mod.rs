@@ -8,7 +8,7 @@ use crate::cli::{CertificateArguments, ClusterArguments, InitCommand};
 use crate::driver::wall_clock;
 use baton_net::name::{ClusterId, NodeId};
 use baton_net::tls::OwnFiles;
-use cluster::{Cluster, InitError, Layout};
+use cluster::{AGENTS, Cluster, InitError, Layout};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,7 +47,7 @@ fn tell_certificate(files: &OwnFiles, out: &mut dyn Write) -> io::Result<()> {
 
 fn init_cluster(arguments: &ClusterArguments) -> Result<Cluster, InitError> {
     let cluster = ClusterId::new(arguments.cluster.as_str())?;
-    let layout = Layout::of(&arguments.hosts, arguments.port)?;
+    let layout = Layout::of(&arguments.hosts, usize::from(arguments.agents), arguments.port)?;
     let cluster = Cluster::plan(cluster, layout)?;
     cluster.write(&arguments.directory, wall_clock())?;
     Ok(cluster)
@@ -56,7 +56,7 @@ fn init_cluster(arguments: &ClusterArguments) -> Result<Cluster, InitError> {
 /// Says what to do next.
 fn tell(cluster: &Cluster, directory: &Path, out: &mut dyn Write) -> io::Result<()> {
     let folder = directory.display();
-    writeln!(out, "Cluster {} is in {folder}: two controllers and a watch.", cluster.id())?;
+    writeln!(out, "Cluster {} is in {folder}: {}.", cluster.id(), what(cluster))?;
     if cluster.is_on_one_machine() {
         writeln!(out, "\nStart each in a terminal of its own, in any order:\n")?;
     } else {
@@ -71,5 +71,14 @@ fn tell(cluster: &Cluster, directory: &Path, out: &mut dyn Write) -> io::Result<
     for (command, node) in cluster.daemons() {
         writeln!(out, "  baton {command} --config {folder}{node}.toml")?;
     }
-    writeln!(out, "\nThen see how they are:\n\n  baton ctl --config {}/ctl.toml status", directory.display())
+    let ctl = format!("baton ctl --config {}/ctl.toml", directory.display());
+    writeln!(out, "\nThen see how they are:\n\n  {ctl} status")?;
+    if cluster.has_agents() {
+        writeln!(out, "\nand make the agents known:\n\n  {ctl} deploy {}", directory.join(AGENTS).display())?;
+    }
+    Ok(())
+}
+
+fn what(cluster: &Cluster) -> &'static str {
+    if cluster.has_agents() { "two controllers, a watch, and agents" } else { "two controllers and a watch" }
 }

@@ -40,8 +40,8 @@ impl Installation {
         let user = format!("name = \"tester\"\npermissions = [\"read\", \"operate\"]\nsecret_sha256 = \"{hash}\"\n");
         let text = format!("{}[api]\nlisten = \"127.0.0.1:{api}\"\n[[api.users]]\n{user}", common("controller", links));
         write("controller.toml", text);
-        write("agent.toml", format!("controllers = [\"controller\"]\n{}", common("agent", agent)));
-        write("subagent.toml", format!("directors = [\"agent\"]\n{}", common("subagent", subagent)));
+        write("agent.toml", format!("{}[superiors]\ncontrollers = [\"controller\"]\n", common("agent", agent)));
+        write("subagent.toml", format!("{}[superiors]\ndirectors = [\"agent\"]\n", common("subagent", subagent)));
         write("token", SECRET.to_owned());
         let script = r#"echo "$WHO $BATON_TEST" >> ledger; sleep 0.3"#;
         let script = script.replace("ledger", &folder.path().join("ledger").display().to_string()).replace('"', "\\\"");
