@@ -67,3 +67,8 @@ fn payment_waits_for_approval() {
 fn branches_give_their_results() {
     check("branches.yaml", &[], 0, &["counting the stock", "stock 5, ordered 6"], &[]);
 }
+
+#[test]
+fn a_release_waits_for_a_yes() {
+    check("release.yaml", &["--yes"], 0, &["Release it?", "released by"], &[]);
+}
