@@ -12,17 +12,17 @@ mod handover;
 mod length;
 mod office;
 mod reaction;
+mod readers;
 mod repetition;
 mod reset;
 
 use crate::alarms::Alarms;
-use crate::codec::{self, Stamped};
+use crate::codec;
 use crate::draft::Slice;
-use crate::feed::Following;
 use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use crate::link::{LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
-use crate::reading::{Found, StoredReading};
+use crate::reading::StoredReading;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
 use agent_link::{AgentLink, AgentReason};
@@ -37,7 +37,7 @@ use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
 use baton_protocol::pair::{Order, Pair, PairInput};
 use baton_protocol::random::Random;
-use baton_protocol::record::{Offset, Position, Record};
+use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::{AgentPath, CommandId, ControllerId, OrderId, SubagentId};
 use baton_workflow::json::Json as _;
@@ -449,75 +449,6 @@ impl Controller {
         self.state().order(id).filter(|order| order.is_detached()).and_then(|order| order.delayed_until())
     }
 
-    fn read(&mut self, reader: ReaderId, after: EventId, out: &mut Outbox<'_, Self>) {
-        self.forget_reader(reader);
-        if !self.is_active() {
-            return out.hint(Act::NoEvents { reader });
-        }
-        let is_full = self.readers.len() + self.reading.len() >= MAX_READERS;
-        match self.replica.feed().after(after) {
-            Following::Events { events, end } => {
-                give_events(reader, events, end, out);
-            }
-            Following::Stored { from } if from < out.journal().released() => self.tell_released(reader, out),
-            Following::Nothing | Following::Stored { .. } if is_full => out.hint(Act::NoEvents { reader }),
-            Following::Nothing => {
-                self.readers.insert(reader, after);
-            }
-            Following::Stored { from } => {
-                self.reading.insert(reader, StoredReading::new(after, from));
-                out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from });
-            }
-        }
-    }
-
-    fn tell_released(&self, reader: ReaderId, out: &mut Outbox<'_, Self>) {
-        let until = self.replica.feed().released_until(out.journal().released());
-        out.hint(Act::Released { reader, until });
-    }
-
-    fn on_records(&mut self, reader: RecordReader, records: &[Record], out: &mut Outbox<'_, Self>) {
-        let RecordReader::Reader(reader) = reader else { return };
-        let Some(reading) = self.reading.get_mut(&reader) else { return };
-        match reading.add(records) {
-            Found::ReadOn { from } => return out.hint(Act::ReadRecords { reader: RecordReader::Reader(reader), from }),
-            Found::Events { events, end } => {
-                give_events(reader, events, end, out);
-            }
-            Found::Nothing if self.replica.feed().is_released(reading.after(), out.journal().released()) => {
-                self.tell_released(reader, out);
-            }
-            Found::Nothing => out.hint(Act::NoEvents { reader }),
-        }
-        self.reading.remove(&reader);
-    }
-
-    fn forget_reader(&mut self, reader: ReaderId) {
-        self.readers.remove(&reader);
-        self.reading.remove(&reader);
-    }
-
-    /// Gives the waiting readers what was written in this step.
-    fn serve_readers(&mut self, events: &[Stamped]) {
-        let Some(last) = events.last() else { return };
-        let readers: Vec<ReaderId> =
-            self.readers.iter().filter(|(_, after)| **after < last.event_id).map(|(reader, _)| *reader).collect();
-        for reader in readers {
-            let Some(after) = self.readers.remove(&reader) else { continue };
-            let events = events.iter().filter(|event| event.event_id > after).cloned().collect();
-            self.outgoing.push((Lane::Reader(reader), Outgoing::Events(events)));
-        }
-    }
-
-    fn on_imaged(&mut self, now: Now, at: Position, released: EventId, out: &mut Outbox<'_, Self>) {
-        out.imaged(at);
-        let needed = self.replica.feed_mut().release(released).min(at.offset);
-        match &mut self.office.pair {
-            Some(pair) => pair.release(now, needed, out),
-            None => out.release(needed),
-        }
-    }
-
     /// A message for an agent, when the record of this step is committed.
     fn say<M: Message>(&mut self, turn: Turn<'_>, link: LinkId, message: &M) {
         match codec::encode_message(message) {
@@ -594,14 +525,6 @@ impl Controller {
                 }
             }
         }
-    }
-}
-
-/// Answers a reader with events in the records before `end`, unless too many promises wait for the disk.
-fn give_events(reader: ReaderId, events: Vec<Stamped>, end: Offset, out: &mut Outbox<'_, Controller>) {
-    let fence = out.committed_before(end);
-    if out.promise(fence, Lane::Reader(reader), Outgoing::Events(events)).is_err() {
-        out.hint(Act::NoEvents { reader });
     }
 }
 
