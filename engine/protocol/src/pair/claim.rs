@@ -258,7 +258,10 @@ impl Pair {
             self.put_vote(out);
         }
         self.proposer.learn(decided);
-        let is_newest = self.voter.decided() == Some(decided);
+        // Who has been away may say what was decided before this node was taken in.
+        let own = self.voter.vote().accepted;
+        let is_later = own.is_some_and(|own| own.record.epoch < decided.record.epoch);
+        let is_newest = is_later && self.voter.decided() == Some(decided);
         if is_newest && !self.voter.is_ignorant() && !self.is_member(decided) {
             return self.exclude(out);
         }
