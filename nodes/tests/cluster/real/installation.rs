@@ -265,7 +265,9 @@ fn free_ports(count: u16) -> Option<u16> {
     let range = LAST_PORT - FIRST_PORT;
     let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     for _ in 0..range / count {
-        let start = next.unwrap_or_else(|| u16::try_from(std::process::id() % u32::from(range)).unwrap_or_default());
+        // Processes that were started together have neighbouring numbers.
+        let own = || std::process::id().wrapping_mul(2 * u32::from(PORTS)) % u32::from(range);
+        let start = next.unwrap_or_else(|| u16::try_from(own()).unwrap_or_default());
         let first = FIRST_PORT + start % (range - count);
         *next = Some(first - FIRST_PORT + count);
         if (first..first + count).all(is_free) {
