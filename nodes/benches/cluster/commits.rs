@@ -12,7 +12,7 @@ use baton_machine::timing::Timing;
 use baton_net::network::Network;
 use baton_net::tls::WallClock;
 use baton_nodes::config::{ControllerConfig, Environment};
-use baton_nodes::daemon::node::{ControllerNode, Membership, Place, start_controller};
+use baton_nodes::daemon::node::{ControllerNode, Membership, PairPlace, Place, start_controller};
 use baton_nodes::driver::{Journal, Operator, Surroundings, wall_clock};
 use baton_nodes::host::voters::{Me, VERSIONS, Voter};
 use baton_protocol::register::Seat;
@@ -206,6 +206,6 @@ async fn active(configuration: &Path) -> Result<ControllerNode, Failure> {
     };
     let opened = Journal::open(&common.data, "controller main/controller-1", common.journal)?;
     let (operator, _news) = Operator::new("controller-1");
-    let pair = Some(Place::Pair(Box::new(membership), config.timing));
+    let pair = Some(Place::Pair(Box::new(PairPlace { membership, timing: config.timing, urls: Default::default() })));
     Ok(start_controller(machine_config("controller-1"), pair, None, opened, operator, Surroundings::real()?).await?)
 }

@@ -1,6 +1,6 @@
 //! `baton controller`: a controller, alone or one of a pair.
 
-use super::node::{self, Membership, Place, Reach};
+use super::node::{self, Membership, PairPlace, Place, Reach};
 use super::stop::{Control, Manner, agree};
 use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals};
 use crate::api::{self, ApiConfig};
@@ -120,5 +120,6 @@ fn place(config: &ControllerConfig, security: &Security) -> Result<Place, Unstar
         network,
         security,
     };
-    Ok(Place::Pair(Box::new(membership), config.timing))
+    let urls = config.urls().map(Option::unwrap_or_default);
+    Ok(Place::Pair(Box::new(PairPlace { membership, timing: config.timing, urls })))
 }

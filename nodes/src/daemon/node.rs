@@ -96,8 +96,19 @@ pub struct ControllerNode {
 pub enum Place {
     /// It is alone, and reaches agents only.
     Alone(Reach),
-    /// It is one of a pair, which has these times.
-    Pair(Box<Membership>, Timing),
+    /// It is one of a pair.
+    Pair(Box<PairPlace>),
+}
+
+/// The place of a controller in a pair.
+#[derive(Clone, Debug)]
+pub struct PairPlace {
+    /// How it talks to the other voters.
+    pub membership: Membership,
+    /// The times of the pair.
+    pub timing: Timing,
+    /// How the APIs of the first and the second node are reached, for readers of events; empty if that is not known.
+    pub urls: [String; 2],
 }
 
 /// Who a node is, and how it talks.
@@ -134,8 +145,9 @@ pub async fn start_controller(
 ) -> Result<ControllerNode, StartError> {
     let entrance = Entrance::new();
     let pair = match &place {
-        Some(Place::Pair(membership, timing)) => {
-            Some(PairConfig { timing: *timing, ..PairConfig::new(membership.me.seat) })
+        Some(Place::Pair(place)) => {
+            let config = PairConfig { timing: place.timing, ..PairConfig::new(place.membership.me.seat) };
+            Some((config, place.urls.clone()))
         }
         Some(Place::Alone(_)) | None => None,
     };
@@ -144,7 +156,8 @@ pub async fn start_controller(
     match place {
         None => {}
         Some(Place::Alone(reach)) => ways.remote = Some(reach.remote()),
-        Some(Place::Pair(membership, _)) => {
+        Some(Place::Pair(place)) => {
+            let PairPlace { membership, .. } = *place;
             let seed = Random::new(surroundings.seed).child("links");
             let (voters, acceptor) = membership.bind(seed.child("run").next()).await?;
             links = Some(acceptor.local_address().map_err(StartError::Address)?);

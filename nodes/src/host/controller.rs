@@ -270,19 +270,23 @@ pub struct Recovered {
     keep_events: Option<Duration>,
 }
 
-/// Recovers a controller from its journal. With `pair` it is one of a pair.
+/// Recovers a controller from its journal. With `pair` it is one of a pair, whose APIs are reached at these URLs.
 ///
 /// # Errors
 /// When the journal cannot be replayed.
-pub fn recover(config: ControllerConfig, opened: Opened, pair: Option<PairConfig>) -> Result<Recovered, Halt> {
+pub fn recover(
+    config: ControllerConfig,
+    opened: Opened,
+    pair: Option<(PairConfig, [String; 2])>,
+) -> Result<Recovered, Halt> {
     let Opened { journal, recovered, image, records, cells, notes } = opened;
     let machine = Controller::recover(config.clone(), image.as_deref(), &records)?;
     let node = match pair {
         None => driver::alone(machine, recovered),
-        Some(pair) => {
+        Some((pair, urls)) => {
             let cell = |name| cells.get(name).map(Vec::as_slice);
             let pair = Pair::new(pair, cell(VOTE_CELL), cell(EPOCHS_CELL), recovered.end)?;
-            driver::one_of_two(machine.with_pair(pair), recovered)
+            driver::one_of_two(machine.with_pair(pair).with_uris(urls), recovered)
         }
     };
     Ok(Recovered { node, config, journal, notes, keep_events: None })

@@ -7,7 +7,7 @@ use baton_net::address::Address;
 use baton_net::name::{ClusterId, NodeId};
 use baton_net::network::Network;
 use baton_net::tls::Security;
-use baton_nodes::daemon::node::{self, ControllerNode, Membership, Place, WatchNode};
+use baton_nodes::daemon::node::{self, ControllerNode, Membership, PairPlace, Place, WatchNode};
 use baton_nodes::driver::{Journal, News, Operator, Surroundings};
 use baton_nodes::host::standing::Standing;
 use baton_nodes::host::voters::{Me, VERSIONS, Voter};
@@ -76,7 +76,11 @@ impl Cluster {
             locality: Locality::default(),
             timing: MachineTiming::DEFAULT,
         };
-        let pair = Some(Place::Pair(Box::new(self.membership(seat)), Timing::DEFAULT));
+        let pair = Some(Place::Pair(Box::new(PairPlace {
+            membership: self.membership(seat),
+            timing: Timing::DEFAULT,
+            urls: Default::default(),
+        })));
         let opened = self.opened(seat);
         let surroundings = Surroundings::real().unwrap();
         (node::start_controller(config, pair, None, opened, operator, surroundings).await.unwrap(), news)

@@ -13,7 +13,7 @@ use baton_net::network::Network::Simulated;
 use baton_net::tls::{Security, Tls, TlsPem, WallClock};
 use baton_nodes::api::{self, ApiConfig, COMMAND_ID, encode};
 use baton_nodes::config::{Permission, SecretHash, User};
-use baton_nodes::daemon::node::{self, Membership, Place};
+use baton_nodes::daemon::node::{self, Membership, PairPlace, Place};
 use baton_nodes::daemon::stop::Control;
 use baton_nodes::driver::{Clock, Journal, Operator, Saying, SimulatedDisk, Surroundings};
 use baton_nodes::host::standing::Standing;
@@ -346,7 +346,7 @@ async fn run(seat: Seat, setup: Setup, seed: u64, log: &Log) -> String {
         locality: Locality::default(),
         timing: MachineTiming::DEFAULT,
     };
-    let pair = Some(Place::Pair(Box::new(membership), Timing::DEFAULT));
+    let pair = Some(Place::Pair(Box::new(PairPlace { membership, timing: Timing::DEFAULT, urls: Default::default() })));
     let started =
         node::start_controller(config, pair, Some(Duration::ZERO), opened, operator, surroundings).await.unwrap();
     let api = ApiConfig {
