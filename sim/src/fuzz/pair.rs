@@ -234,17 +234,18 @@ impl Script<'_> {
             9 => Message::Acknowledged { session: self.session(host), position: self.position(host) },
             10 => Message::Offer { session: self.session(host), at: self.position(host), epochs: self.epochs(host) },
             _ => {
-                let (session, from) = (self.session(host), self.number(0));
+                let (session, at, from) = (self.session(host), self.position(host), self.number(0));
                 if self.flag() {
                     return Message::Fetch {
                         session,
+                        at,
                         from,
                         bytes: [0, 1, 1 << 20, u32::MAX][usize::from(self.below(4))],
                     };
                 }
                 let bytes = vec![self.byte(); usize::from(self.byte())];
                 let length = self.number(bytes.len() as u64).min(IMAGE);
-                Message::Piece { session, from, piece: ImagePiece { length, checksum: self.number(0), bytes } }
+                Message::Piece { session, at, from, piece: ImagePiece { length, checksum: self.number(0), bytes } }
             }
         }
     }

@@ -150,14 +150,29 @@ impl Pair {
             return self.happened.push(Happened::Trouble(Trouble::Released { needs }));
         }
         self.stream = Some(super::lead::Stream::of_image(session, image));
-        let epochs = self.epochs.newest_before(image.offset);
-        self.hint(self.config.seat.peer(), Message::Offer { session, at: image, epochs }, out);
+        self.hint_offer(session, image, out);
+    }
+
+    fn hint_offer<M: Paired>(&self, session: Session, at: Position, out: &mut Outbox<'_, M>) {
+        let epochs = self.epochs.newest_before(at.offset);
+        self.hint(self.config.seat.peer(), Message::Offer { session, at, epochs }, out);
     }
 
     /// The standby wants a piece of the image.
-    pub(super) fn fetched<M: Paired>(&mut self, session: Session, from: u64, bytes: u32, out: &mut Outbox<'_, M>) {
+    pub(super) fn fetched<M: Paired>(
+        &mut self,
+        session: Session,
+        at: Position,
+        (from, bytes): (u64, u32),
+        out: &mut Outbox<'_, M>,
+    ) {
         let Duty::Active(_) = self.duty else { return };
         let Some(sending) = self.stream.as_mut().and_then(|stream| stream.image_of(session)) else { return };
+        // A stream can change to a newer image, when a doubled message begins it once more.
+        if sending.at != at {
+            let at = sending.at;
+            return self.hint_offer(session, at, out);
+        }
         if sending.reading.len() as u64 >= PIECES || !sending.reading.insert(from) {
             return;
         }
@@ -180,7 +195,7 @@ impl Pair {
             return;
         }
         match piece {
-            Some(piece) => self.hint(self.config.seat.peer(), Message::Piece { session, from, piece }, out),
+            Some(piece) => self.hint(self.config.seat.peer(), Message::Piece { session, at, from, piece }, out),
             None => {
                 // The standby asks anew, and gets a newer one.
                 self.stream = None;
@@ -245,7 +260,9 @@ impl Pair {
         epochs: Vec<(Epoch, Offset)>,
         out: &mut Outbox<'_, M>,
     ) {
-        if !self.is_expected(session) || self.fetching_in() == Some(session) {
+        // In a stream only a newer image takes the place of the one before.
+        let is_newer = |fetch: &Fetch| fetch.session != Some(session) || fetch.at.offset < at.offset;
+        if !self.is_expected(session) || !self.fetch.as_ref().is_none_or(is_newer) {
             return;
         }
         if out.journal().may_install(at).is_err() {
@@ -265,14 +282,16 @@ impl Pair {
     pub(super) fn piece_arrived<M: Paired>(
         &mut self,
         now: Instant,
-        session: Session,
+        (session, at): (Session, Position),
         from: u64,
         piece: ImagePiece,
         out: &mut Outbox<'_, M>,
     ) {
         let size = self.piece_size() as u64;
         let is_wanted = matches!(self.duty, Duty::Standby(_)) && !self.is_rolling_back;
-        let Some(fetch) = self.fetch.as_mut().filter(|fetch| is_wanted && fetch.session == Some(session)) else {
+        let Some(fetch) =
+            self.fetch.as_mut().filter(|fetch| is_wanted && fetch.session == Some(session) && fetch.at == at)
+        else {
             return;
         };
         let ready = fetch.take(from, piece, size);
@@ -307,10 +326,11 @@ impl Pair {
         let size = self.piece_size();
         let Some(fetch) = &mut self.fetch else { return };
         let Some(session) = fetch.session else { return };
+        let at = fetch.at;
         let patience = self.config.timing.exchange * (1 << fetch.attempts.min(MOST_PATIENCE));
         self.deadlines.set(Reason::Fetch, now + patience);
         for from in fetch.ask(size as u64) {
-            let message = Message::Fetch { session, from, bytes: u32::try_from(size).unwrap_or(u32::MAX) };
+            let message = Message::Fetch { session, at, from, bytes: u32::try_from(size).unwrap_or(u32::MAX) };
             self.hint(self.config.seat.peer(), message, out);
         }
     }

@@ -109,6 +109,8 @@ pub enum Message {
     Fetch {
         /// Which stream.
         session: Session,
+        /// Of which image.
+        at: Position,
         /// The first byte.
         from: u64,
         /// How many; fewer at the end of the image.
@@ -118,6 +120,8 @@ pub enum Message {
     Piece {
         /// Which stream.
         session: Session,
+        /// Of which image.
+        at: Position,
         /// The first byte.
         from: u64,
         /// The piece.
@@ -248,15 +252,17 @@ impl Message {
                 to.position(*at);
                 write_epochs(epochs, to);
             }
-            Self::Fetch { session, from, bytes } => {
+            Self::Fetch { session, at, from, bytes } => {
                 to.byte(9);
                 session.write(to);
+                to.position(*at);
                 to.word(*from);
                 to.word(u64::from(*bytes));
             }
-            Self::Piece { session, from, piece } => {
+            Self::Piece { session, at, from, piece } => {
                 to.byte(10);
                 session.write(to);
+                to.position(*at);
                 to.word(*from);
                 to.word(piece.length);
                 to.word(piece.checksum);
@@ -294,18 +300,18 @@ impl Message {
                 Self::Offer { session, at, epochs: read_epochs(from)? }
             }
             9 => {
-                let (session, from_byte) = (Session::read(from)?, from.word()?);
-                Self::Fetch { session, from: from_byte, bytes: u32::try_from(from.word()?).ok()? }
+                let (session, at, from_byte) = (Session::read(from)?, from.position()?, from.word()?);
+                Self::Fetch { session, at, from: from_byte, bytes: u32::try_from(from.word()?).ok()? }
             }
             10 => {
-                let (session, from_byte) = (Session::read(from)?, from.word()?);
+                let (session, at, from_byte) = (Session::read(from)?, from.position()?, from.word()?);
                 let (length, checksum) = (from.word()?, from.word()?);
                 let bytes = core::mem::take(&mut from.0).to_vec();
                 let end = from_byte.checked_add(bytes.len() as u64)?;
                 if length > limit::IMAGE || end > length || bytes.len() > limit::IMAGE_PIECE {
                     return None;
                 }
-                Self::Piece { session, from: from_byte, piece: ImagePiece { length, checksum, bytes } }
+                Self::Piece { session, at, from: from_byte, piece: ImagePiece { length, checksum, bytes } }
             }
             _ => return None,
         })

@@ -632,8 +632,8 @@ impl Pair {
             Message::Committed { session, before } => self.told_committed(session, before, out),
             Message::Acknowledged { session, position } => self.acknowledge(session, position, out),
             Message::Offer { session, at, epochs } => self.offered(now, session, at, epochs, out),
-            Message::Fetch { session, from, bytes } => self.fetched(session, from, bytes, out),
-            Message::Piece { session, from, piece } => self.piece_arrived(now, session, from, piece, out),
+            Message::Fetch { session, at, from, bytes } => self.fetched(session, at, (from, bytes), out),
+            Message::Piece { session, at, from, piece } => self.piece_arrived(now, (session, at), from, piece, out),
         }
     }
 

@@ -131,12 +131,18 @@ fn message() -> impl Strategy<Value = Message> {
         (session(), offset()).prop_map(|(session, before)| Message::Committed { session, before }),
         (session(), position()).prop_map(|(session, position)| Message::Acknowledged { session, position }),
         (session(), position(), epochs()).prop_map(|(session, at, epochs)| Message::Offer { session, at, epochs }),
-        (session(), any::<u64>(), any::<u32>()).prop_map(|(session, from, bytes)| Message::Fetch {
+        (session(), position(), any::<u64>(), any::<u32>()).prop_map(|(session, at, from, bytes)| Message::Fetch {
+            at,
             session,
             from,
             bytes
         }),
-        (session(), piece).prop_map(|(session, (from, piece))| Message::Piece { session, from, piece }),
+        (session(), position(), piece).prop_map(|(session, at, (from, piece))| Message::Piece {
+            session,
+            at,
+            from,
+            piece
+        }),
     ]
 }
 
@@ -238,7 +244,7 @@ fn lists_and_pieces_have_bounds() {
     assert_eq!(Envelope::decode(&join(257)), None, "more epochs than are ever told");
     let piece = |bytes: usize| {
         let piece = ImagePiece { length: limit::IMAGE, checksum: 1, bytes: vec![0; bytes] };
-        said(Message::Piece { session: Session::default(), from: 0, piece }).encode()
+        said(Message::Piece { session: Session::default(), at: Position::ORIGIN, from: 0, piece }).encode()
     };
     assert!(Envelope::decode(&piece(IMAGE_PIECE)).is_some());
     assert_eq!(Envelope::decode(&piece(IMAGE_PIECE + 1)), None, "a longer piece than is ever sent");
@@ -294,8 +300,8 @@ fn golden_bytes() {
         Message::Committed { session, before: Offset(32) },
         Message::Acknowledged { session, position: at },
         Message::Offer { session, at, epochs },
-        Message::Fetch { session, from: 33, bytes: 34 },
-        Message::Piece { session, from: 35, piece },
+        Message::Fetch { session, at, from: 33, bytes: 34 },
+        Message::Piece { session, at, from: 35, piece },
     ];
     let mut told: Vec<String> = messages.into_iter().map(|message| hex(&said(message).encode())).collect();
     let vote = Vote { promised: ballot, accepted: Some(accepted) };
