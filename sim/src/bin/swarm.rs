@@ -1,7 +1,7 @@
 //! Lets worlds of clusters happen: `swarm [SEED | FIRST..END] [--tell]`. Without a seed, worlds until stopped. Ends with 1 at
 //! the first world in which something is violated, and says how to repeat it. `--digest` prints
 //! what proves that two runs are the same. `--plant BUG` plants a fault, to see it found.
-//! `--controllers` lets the worlds be those of controllers.
+//! `--go-on` does not stop at the first violation, but counts them. `--controllers` lets the worlds be those of controllers.
 
 use baton_protocol::pair::planted::{Bug, Bugs};
 use baton_protocol::time::Duration;
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    let goes_on = words.iter().any(|word| word == "--go-on");
     let began = Instant::now();
     let (next, stop) = (AtomicU64::new(range.start), AtomicBool::new(false));
     let campaign = Mutex::new(Campaign::default());
@@ -70,8 +71,11 @@ fn main() -> ExitCode {
                         campaign.outages.entry(failure).or_default().push(outage);
                     }
                     if let Some(violation) = shown.violation {
+                        if goes_on {
+                            println!("seed {seed}: {violation}");
+                        }
                         campaign.violations.push((seed, violation));
-                        stop.store(true, Ordering::Relaxed);
+                        stop.store(!goes_on, Ordering::Relaxed);
                     }
                     if campaign.worlds.is_multiple_of(10_000) {
                         println!("{} worlds in {:.0?}", campaign.worlds, began.elapsed());
@@ -84,7 +88,8 @@ fn main() -> ExitCode {
     report(&mut campaign, began.elapsed(), workers);
     campaign.violations.sort();
     if let Some((seed, violation)) = campaign.violations.first() {
-        println!("\nseed {seed}: {violation}\nrepeat it with: cargo swarm {seed} --tell");
+        let count = campaign.violations.len();
+        println!("\n{count} violations. Seed {seed}: {violation}\nrepeat it with: cargo swarm {seed} --tell");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
