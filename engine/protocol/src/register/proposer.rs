@@ -314,6 +314,10 @@ impl Proposer {
             (Answer::Promised(theirs), Phase::Preparing) => {
                 let Some(ours) = voter.vote().accepted else { return Asked::Waiting };
                 let newest = if theirs.ballot > ours.ballot { theirs } else { ours };
+                // Epochs grow with ballots, unless a person has forced more than once: then what was decided later counts, and
+                // what was voted on before is given up.
+                let decided = voter.decided().filter(|decided| decided.record.epoch > newest.record.epoch);
+                let newest = decided.unwrap_or(newest);
                 let members = newest.record.members;
                 if members.at(voter.seat()) != voter.incarnation() {
                     return Asked::Refused(from, Refusal::NoMember);

@@ -4,7 +4,7 @@ use super::{Event, Fault, World, is_active, order};
 use crate::cluster::host::Host;
 use crate::cluster::plan::Failure;
 use crate::cluster::toy::Number;
-use baton_protocol::pair::{Order, PairInput};
+use baton_protocol::pair::{Order, PairInput, VOTE_CELL, decode_vote};
 use baton_protocol::register::{EpochRecord, Mode, Seat, Voter};
 use baton_protocol::time::Duration;
 use std::collections::BTreeSet;
@@ -161,7 +161,11 @@ impl World {
         let known = self.known_by(survivor);
         let is_done = is_active(host) && known.is_some_and(|known| known.active == survivor && known.epoch > before);
         let others = survivor.others().map(|seat| &self.hosts[seat as usize]);
-        let knows = |host: &&Host| host.voter().is_some_and(|voter| !voter.is_ignorant());
+        // What is not on its disk it may forget.
+        let knows = |host: &&Host| {
+            let vote = host.disk().cell(VOTE_CELL).and_then(|vote| decode_vote(host.seat(), vote));
+            vote.is_some_and(|voter| !voter.is_ignorant())
+        };
         let is_over = match order {
             Order::Force => others.iter().any(knows),
             _ => is_done,
