@@ -9,7 +9,6 @@
 //! Who reads a link echoes now and then, so that who sends notices when nothing arrives any more: a connection can be dead for
 //! a long time before the system says so. Then it is dialled anew.
 
-use crate::driver::random_seed;
 use baton_machine::codec::MESSAGE_VERSIONS;
 use baton_net::address::Address;
 use baton_net::backoff::Backoff;
@@ -133,14 +132,6 @@ impl Voters {
     pub fn new(me: Me, others: [Voter; 2], run: u64) -> Self {
         let (senders, receiving) = (Default::default(), Default::default());
         Self { shared: Arc::new(Shared { me, run, epoch: AtomicU64::new(0), others, senders, receiving }) }
-    }
-
-    /// A number for [`Self::new`] that no run before had.
-    ///
-    /// # Errors
-    /// When the operating system gives no random number.
-    pub fn run() -> std::io::Result<u64> {
-        random_seed()
     }
 
     /// What is told to whom it meets.

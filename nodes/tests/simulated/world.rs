@@ -78,6 +78,8 @@ struct Seen {
     standings: BTreeMap<&'static str, Standing>,
     /// Orders that were answered, and those of which it is not known.
     acknowledged: BTreeSet<String>,
+    /// How often it was looked whether they are there.
+    audits: usize,
     last_answer: Duration,
 }
 
@@ -93,6 +95,14 @@ impl Log {
 
     pub(crate) fn acknowledged(&self) -> BTreeSet<String> {
         self.0.lock().unwrap().acknowledged.clone()
+    }
+
+    pub(crate) fn audits(&self) -> usize {
+        self.0.lock().unwrap().audits
+    }
+
+    pub(crate) fn audited(&self) {
+        self.0.lock().unwrap().audits += 1;
     }
 
     pub(crate) fn last_answer(&self) -> Duration {
