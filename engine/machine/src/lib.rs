@@ -51,6 +51,7 @@ pub mod feed;
 pub mod host;
 pub mod link;
 pub mod message;
+mod office;
 pub mod process;
 mod reading;
 pub mod relations;

@@ -8,9 +8,9 @@
 mod adoption;
 mod agent_link;
 mod bulk;
+mod duty;
 mod handover;
 mod length;
-mod office;
 mod reaction;
 mod readers;
 mod repetition;
@@ -22,13 +22,13 @@ use crate::draft::Slice;
 use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use crate::link::{LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
+use crate::office::{Office, Officer as _};
 use crate::reading::StoredReading;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
 use agent_link::{AgentLink, AgentReason};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use baton_protocol::deadline::Deadlines;
@@ -36,17 +36,14 @@ use baton_protocol::event_id::EventId;
 use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
 use baton_protocol::pair::{Order, Pair, PairInput};
-use baton_protocol::random::Random;
 use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::{AgentPath, CommandId, ControllerId, OrderId, SubagentId};
 use baton_workflow::json::Json as _;
 use baton_workflow::model::command::{Command, Response};
-use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::state::State;
 use baton_workflow::time::Timestamp;
-use office::Office;
 
 /// Most readers that wait at a time.
 pub const MAX_READERS: usize = 10_000;
@@ -245,33 +242,6 @@ impl Controller {
         self.agents.get(agent).is_some_and(AgentLink::is_reconciled)
     }
 
-    /// The first events of the journal.
-    fn initialize(&mut self, turn: Turn<'_>) {
-        if !self.replica.relations().journal_id.is_empty() {
-            return;
-        }
-        let journal_id = format!("{:016x}", Random::new(self.seed).child("journal id").next());
-        let node_id = self.config.node_id.clone();
-        let event = NodeEvent::JournalInitialized { node_id, journal_id, seed: self.seed.to_string() };
-        self.replica.take(turn, Event::Node(event));
-        let controller_id = self.config.controller_id.clone();
-        self.replica.take(turn, Event::Node(NodeEvent::ControllerInitialized { controller_id }));
-    }
-
-    /// Derives from the state what is to be done. `is_ready` says whether that is worth an event.
-    fn take_up(&mut self, turn: Turn<'_>, is_ready: bool) {
-        if is_ready {
-            self.replica.take(turn, Event::Node(NodeEvent::NodeReady { timezone: turn.around.zone.to_string() }));
-        }
-        let orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
-        for id in &orders {
-            self.set_alarm(id);
-        }
-        self.replica.sweep();
-        self.go_on_with_resets();
-        self.refresh_agents(turn);
-    }
-
     fn command(
         &mut self,
         turn: Turn<'_>,
@@ -316,7 +286,7 @@ impl Controller {
         if self.is_active() {
             return self.outgoing.push((Lane::Caller(caller), Outgoing::Seen));
         }
-        let reply = Reply { answer: Err(self.is_not_active()), event_id: self.replica.last_event_id() };
+        let reply = Reply { answer: Err(self.office.is_not_active()), event_id: self.replica.last_event_id() };
         out.hint(Act::Reply { caller, reply });
     }
 
@@ -476,7 +446,7 @@ impl Controller {
             }
             ControllerInput::Records { reader, records } => self.on_records(reader, &records, out),
             ControllerInput::Imaged { at, released } => self.on_imaged(turn.now, at, released, out),
-            // The pair has seen to it.
+            // The office has seen to it.
             ControllerInput::Pair(_) | ControllerInput::Order { .. } | ControllerInput::RolledBack(_) => {}
         }
     }
@@ -485,7 +455,7 @@ impl Controller {
     fn look_ahead(&mut self, now: Now, out: &Outbox<'_, Self>) {
         self.put_off =
             (self.is_active() && out.is_congested()).then(|| now.instant + self.config.timing.congestion_retry);
-        if !self.office.is_working {
+        if !self.office.is_working() {
             (self.clock_check, self.go_on) = (None, None);
             return;
         }
@@ -555,18 +525,18 @@ impl Machine for Controller {
         if let Input::Start { seed } = input {
             self.seed = seed;
         }
-        let input = self.step_pair(now, input, out);
+        let input = self.step_office(now, input, out);
         let locality = core::mem::take(&mut self.config.locality);
         let turn = Turn::new(now, out.journal().epoch(), &locality);
         self.follow_office(turn, out);
         // Others are not to wait for what was left.
-        let goes_on = matches!(input, Input::Start { .. } | Input::Due);
+        let goes_on = matches!(input, Some(Input::Start { .. } | Input::Due));
         match input {
-            Input::Start { .. } | Input::Stored(_) => {}
-            Input::Due => self.on_due(turn, out),
-            Input::Arrived(input) => self.on_arrived(turn, input, out),
+            None | Some(Input::Start { .. } | Input::Stored(_)) => {}
+            Some(Input::Due) => self.on_due(turn, out),
+            Some(Input::Arrived(input)) => self.on_arrived(turn, input, out),
         }
-        if self.office.is_working {
+        if self.office.is_working() {
             self.on_alarms(turn, out);
             if goes_on {
                 self.go_on(turn, out);
@@ -578,7 +548,7 @@ impl Machine for Controller {
             }
         }
         self.let_out(turn, out);
-        self.settle_pair(now, out);
+        self.settle_office(now, out);
         self.look_ahead(now, out);
         self.config.locality = locality;
     }
