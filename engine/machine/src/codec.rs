@@ -41,7 +41,7 @@ const LAST_PIECE: u8 = 129;
 const TRANSACTION: usize = 128 << 20;
 
 /// Version of the form of images which this program writes.
-const IMAGE_VERSION: u8 = 3;
+const IMAGE_VERSION: u8 = 4;
 
 /// Version of the messages which this program writes.
 pub const MESSAGE_VERSION: u16 = 1;

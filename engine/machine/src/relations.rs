@@ -24,7 +24,7 @@ use baton_workflow::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The relations of a controller or a director.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Relations {
     /// Identifies the journal; empty before its first event.
     pub journal_id: String,
@@ -146,24 +146,6 @@ impl RunningProcess {
 }
 
 impl Relations {
-    /// Of an empty journal. `local` is the subagent of the director's own host.
-    #[must_use]
-    pub fn new(local: SubagentId) -> Self {
-        Self {
-            journal_id: String::new(),
-            dedication: None,
-            superior_epoch: Epoch::default(),
-            begin: EventId::BEFORE_FIRST,
-            agents: BTreeMap::new(),
-            subagents: Subagents::new(local),
-            processes: BTreeMap::new(),
-            at_jobs: BTreeMap::new(),
-            commands: BTreeMap::new(),
-            answers: Answers::default(),
-            cluster: Cluster::default(),
-        }
-    }
-
     /// The orders whose processes run at a subagent.
     #[must_use]
     pub fn processes_of(&self, subagent_id: &SubagentId) -> Vec<OrderId> {
@@ -227,8 +209,7 @@ impl Relations {
                 });
             }
             NodeEvent::DirectorReset { agent_run_id } => {
-                let local = self.subagents.local().clone();
-                *self = Self { journal_id: agent_run_id.clone(), begin: event_id, ..Self::new(local) };
+                *self = Self { journal_id: agent_run_id.clone(), begin: event_id, ..Self::default() };
             }
             NodeEvent::SuperiorObserved { epoch } => self.superior_epoch = Epoch(event_id_of(*epoch).0),
             NodeEvent::CommandBegun { command } => {

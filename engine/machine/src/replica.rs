@@ -23,7 +23,7 @@ use baton_protocol::outbox::Outbox;
 use baton_protocol::record::{Epoch, Offset, Record};
 use baton_protocol::time::Now;
 use baton_workflow::command;
-use baton_workflow::id::{AgentPath, ControllerId, ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
+use baton_workflow::id::{AgentPath, ControllerId, ExternalOrderName, OrderId, OrderWatchPath};
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::problem::{Checked, Problem};
@@ -113,12 +113,12 @@ pub(crate) struct Committing {
 }
 
 impl Replica {
-    /// The state of an empty journal. `local` is the subagent of the node's own host, if any.
+    /// The state of an empty journal.
     #[must_use]
-    pub fn new(state: State, local: SubagentId) -> Self {
+    pub fn new(state: State) -> Self {
         Self {
             state,
-            relations: Relations::new(local),
+            relations: Relations::default(),
             ids: EventIds::default(),
             feed: Feed::default(),
             draft: Draft::default(),
@@ -132,14 +132,12 @@ impl Replica {
     ///
     /// # Errors
     /// When the image is not understood.
-    pub fn of_image(image: Option<&[u8]>, empty: State, local: SubagentId) -> Result<Self, RecoveryError> {
-        let Some(bytes) = image else { return Ok(Self::new(empty, local)) };
+    pub fn of_image(image: Option<&[u8]>, empty: State) -> Result<Self, RecoveryError> {
+        let Some(bytes) = image else { return Ok(Self::new(empty)) };
         let image: Image = codec::decode_image(bytes).map_err(|error| RecoveryError::Codec { offset: None, error })?;
-        let mut relations = image.relations;
-        relations.subagents.set_local(local);
         Ok(Self {
             state: image.state,
-            relations,
+            relations: image.relations,
             ids: EventIds::after(image.last),
             feed: Feed::new(image.marks),
             draft: Draft::default(),

@@ -38,7 +38,7 @@ use baton_protocol::outbox::Outbox;
 use baton_protocol::pair::{Order, Pair, PairInput};
 use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
-use baton_workflow::id::{AgentPath, CommandId, ControllerId, OrderId, SubagentId};
+use baton_workflow::id::{AgentPath, CommandId, ControllerId, OrderId};
 use baton_workflow::json::Json as _;
 use baton_workflow::model::command::{Command, Response};
 use baton_workflow::problem::{Checked, Problem};
@@ -162,7 +162,7 @@ impl Controller {
     /// A controller with an empty journal, before its records are replayed.
     #[must_use]
     pub fn new(config: ControllerConfig) -> Self {
-        let replica = Replica::new(State::controller(config.controller_id.clone()), nowhere());
+        let replica = Replica::new(State::controller(config.controller_id.clone()));
         Self::with_replica(config, replica)
     }
 
@@ -188,7 +188,7 @@ impl Controller {
         image: Option<&[u8]>,
         records: impl IntoIterator<Item = &'r Record>,
     ) -> Result<Replica, RecoveryError> {
-        let mut replica = Replica::of_image(image, State::controller(config.controller_id.clone()), nowhere())?;
+        let mut replica = Replica::of_image(image, State::controller(config.controller_id.clone()))?;
         for record in records {
             replica.apply(record)?;
         }
@@ -503,11 +503,6 @@ fn say_now<M: Message>(link: LinkId, message: &M, out: &mut Outbox<'_, Controlle
     if let Ok(frame) = codec::encode_message(message) {
         out.hint(Act::Link(LinkHint::Send { link, frame }));
     }
-}
-
-/// A controller has no subagent of its own.
-fn nowhere() -> SubagentId {
-    SubagentId::new("")
 }
 
 fn hang_up(link: LinkId, reason: &str, out: &mut Outbox<'_, Controller>) {

@@ -165,7 +165,7 @@ impl Director {
             }
         };
         let subagents = &self.replica.relations().subagents;
-        subagents.target(&job.agent_path, name.as_deref(), order.sticky_subagents.first())
+        subagents.target(&job.agent_path, &self.config.local_subagent, name.as_deref(), order.sticky_subagents.first())
     }
 
     fn fail_before_start(&mut self, turn: Turn<'_>, id: &OrderId, problem: Problem) {

@@ -163,7 +163,7 @@ impl Director {
     /// A director with an empty journal. It belongs to the first controller that couples.
     #[must_use]
     pub fn new(config: DirectorConfig) -> Self {
-        let replica = Replica::new(nobodys_state(), config.local_subagent.clone());
+        let replica = Replica::new(nobodys_state());
         Self::with_replica(config, replica)
     }
 
@@ -176,7 +176,7 @@ impl Director {
         image: Option<&[u8]>,
         records: impl IntoIterator<Item = &'r Record>,
     ) -> Result<Self, RecoveryError> {
-        let mut replica = Replica::of_image(image, nobodys_state(), config.local_subagent.clone())?;
+        let mut replica = Replica::of_image(image, nobodys_state())?;
         for record in records {
             replica.apply(record)?;
         }

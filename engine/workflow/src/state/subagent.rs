@@ -205,10 +205,9 @@ struct BundleState {
     last_used: Option<SubagentId>,
 }
 
-/// The subagents of a director.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+/// The subagents of a director, the same at both directors of a pair.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Subagents {
-    local: SubagentId,
     subagents: BTreeMap<SubagentId, SubagentState>,
     /// The ids, first the subagent which came first.
     arrival: Vec<SubagentId>,
@@ -222,31 +221,6 @@ pub struct Subagents {
 }
 
 impl Subagents {
-    /// No subagents yet. `local` is the director's own.
-    #[must_use]
-    pub fn new(local: SubagentId) -> Self {
-        Self {
-            local,
-            subagents: BTreeMap::new(),
-            arrival: Vec::new(),
-            last_used: None,
-            bundles: BTreeMap::new(),
-            process_counts: BTreeMap::new(),
-            bundled_process_count: 0,
-        }
-    }
-
-    /// The director's own subagent.
-    #[must_use]
-    pub fn local(&self) -> &SubagentId {
-        &self.local
-    }
-
-    /// The other director has become active: another subagent is the director's own.
-    pub fn set_local(&mut self, local: SubagentId) {
-        self.local = local;
-    }
-
     /// A subagent.
     #[must_use]
     pub fn get(&self, id: &SubagentId) -> Option<&SubagentState> {

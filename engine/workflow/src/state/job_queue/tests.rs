@@ -135,7 +135,7 @@ fn never_starts_with_the_limit_0() {
 
 #[test]
 fn parks_orders_by_what_they_wait_for() {
-    let mut subagents = Subagents::new(SubagentId::new("0"));
+    let mut subagents = Subagents::default();
     for name in ["0", "A"] {
         let text = format!(r#"{{"id": "{name}", "agentPath": "AGENT", "uri": "http://x"}}"#);
         subagents.put(&Arc::new(crate::json::from_text(&text).unwrap()));

@@ -61,14 +61,15 @@ pub struct Metering {
 
 impl Subagents {
     /// Where a job wants to run, and whether its order sticks to the subagent which is going to be chosen. `name` is what
-    /// the job names: a bundle, a subagent, empty for the director's own, `None` for any. `sticky` is the innermost
-    /// StickySubagent block of the order.
+    /// the job names: a bundle, a subagent, empty for the director's own, which is `local`, `None` for any. `sticky` is the
+    /// innermost StickySubagent block of the order.
     ///
     /// # Errors
     /// The job names nothing known.
     pub fn target(
         &self,
         agent_path: &AgentPath,
+        local: &SubagentId,
         name: Option<&str>,
         sticky: Option<&StickySubagent>,
     ) -> Checked<(SubagentTarget, bool)> {
@@ -76,21 +77,21 @@ impl Subagents {
             let bundle_id = sticky.subagent_bundle_id.as_ref().map(SubagentBundleId::as_str);
             name.is_none() || bundle_id.is_none() || name == bundle_id
         });
-        let Some(sticky) = sticky else { return Ok((self.named_target(name)?, false)) };
+        let Some(sticky) = sticky else { return Ok((self.named_target(local, name)?, false)) };
         match &sticky.stuck_subagent_id {
             Some(id) if self.subagents.contains_key(id) => Ok((SubagentTarget::One(id.clone()), false)),
             Some(id) => Err(unknown_key("SubagentId", &format!("Subagent:{id}"))),
             None => {
                 let bundle_id = sticky.subagent_bundle_id.as_ref().map(SubagentBundleId::as_str);
-                Ok((self.named_target(name.or(bundle_id))?, true))
+                Ok((self.named_target(local, name.or(bundle_id))?, true))
             }
         }
     }
 
-    fn named_target(&self, name: Option<&str>) -> Checked<SubagentTarget> {
+    fn named_target(&self, local: &SubagentId, name: Option<&str>) -> Checked<SubagentTarget> {
         let Some(name) = name else { return Ok(SubagentTarget::Any) };
         if name.is_empty() {
-            return Ok(SubagentTarget::One(self.local.clone()));
+            return Ok(SubagentTarget::One(local.clone()));
         }
         if let Some((id, _)) = self.bundles.get_key_value(name) {
             return Ok(SubagentTarget::Bundle(id.clone()));

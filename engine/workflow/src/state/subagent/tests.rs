@@ -17,7 +17,7 @@ fn item(name: &str, disabled: bool) -> Arc<SubagentItem> {
 
 /// Coupled subagents; the first is the director's own.
 fn subagents(names: &[&str]) -> Subagents {
-    let mut subagents = Subagents::new(id(names[0]));
+    let mut subagents = Subagents::default();
     for name in names {
         subagents.put(&item(name, false));
         subagents.apply(&id(name), &SubagentEvent::SubagentDedicated { subagent_run_id: "1".into() });
@@ -32,7 +32,7 @@ fn put_bundle(subagents: &mut Subagents, name: &str, priorities: &str) {
 
 /// Starts a process and tells where.
 fn start(subagents: &mut Subagents, order: &str, name: Option<&str>) -> Option<String> {
-    let (target, _) = subagents.target(&AgentPath::new(AGENT), name, None).unwrap();
+    let (target, _) = subagents.target(&AgentPath::new(AGENT), &id("0"), name, None).unwrap();
     let SubagentSelection::Selected { subagent_id, subagent_bundle_id } = subagents.select(&target, &|_| None) else {
         return None;
     };
@@ -121,7 +121,7 @@ fn runs_where_it_was_told_to() {
     subagents.put(&item("A", true));
     assert_eq!(start(&mut subagents, "O", Some("A")), Some("A".into()));
     assert_eq!(start(&mut subagents, "P", Some("")), Some("0".into()));
-    let unknown = subagents.target(&AgentPath::new(AGENT), Some("X"), None).unwrap_err();
+    let unknown = subagents.target(&AgentPath::new(AGENT), &id("0"), Some("X"), None).unwrap_err();
     assert_eq!((&*unknown.code, &*unknown.arguments[1].1), ("UnknownKey", "Subagent:X"));
     subagents.apply(&id("A"), &SubagentEvent::SubagentRestarted);
     assert_eq!(start(&mut subagents, "Q", Some("A")), None);
@@ -138,7 +138,7 @@ fn sticks_in_the_block() {
         subagent_bundle_id: bundle.map(SubagentBundleId::new),
         stuck_subagent_id: stuck.map(SubagentId::new),
     };
-    let target = |name, sticky: &StickySubagent| subagents.target(&agent, name, Some(sticky)).unwrap();
+    let target = |name, sticky: &StickySubagent| subagents.target(&agent, &id("0"), name, Some(sticky)).unwrap();
     let bundle = |name: &str| SubagentTarget::Bundle(SubagentBundleId::new(name));
     let one = |name: &str| SubagentTarget::One(id(name));
     assert_eq!(target(None, &sticky(Some("BUNDLE"), None)), (bundle("BUNDLE"), true));
@@ -148,9 +148,9 @@ fn sticks_in_the_block() {
     assert_eq!(target(Some("A"), &sticky(Some("BUNDLE"), Some("0"))), (one("A"), false));
     assert_eq!(target(None, &sticky(Some("BUNDLE"), Some("A"))), (one("A"), false));
     assert_eq!(target(None, &sticky(None, None)), (SubagentTarget::Any, true));
-    let elsewhere = subagents.target(&AgentPath::new("X"), None, Some(&sticky(None, Some("A"))));
+    let elsewhere = subagents.target(&AgentPath::new("X"), &id("0"), None, Some(&sticky(None, Some("A"))));
     assert_eq!(elsewhere, Ok((SubagentTarget::Any, false)));
-    assert!(subagents.target(&agent, None, Some(&sticky(None, Some("GONE")))).is_err());
+    assert!(subagents.target(&agent, &id("0"), None, Some(&sticky(None, Some("GONE")))).is_err());
 }
 
 #[test]
