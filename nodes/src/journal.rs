@@ -10,7 +10,7 @@ use baton_machine::replica::{RecoveryError, Replica};
 use baton_protocol::record::{Epoch, Offset, Position, Record};
 use baton_storage::fjall::{FjallAccess, FjallStore, Options};
 use baton_storage::{Access as _, Error, Recovered, Store as _};
-use baton_workflow::id::{AgentPath, ControllerId, SubagentId};
+use baton_workflow::id::{AgentPath, ControllerId};
 use baton_workflow::json::print;
 use baton_workflow::state::State;
 use baton_workflow::value::Value;
@@ -308,7 +308,7 @@ fn verify(folder: &Path, out: &mut Out) -> Result<(), Failure> {
     }
     // What is before the image is for readers; it must be understood too.
     let start = journal.found.image.map_or(Position::ORIGIN, |image| image.at).offset;
-    let mut replica = Replica::of_image(image.as_deref(), empty_state(&journal.name), SubagentId::new(""))?;
+    let mut replica = Replica::of_image(image.as_deref(), empty_state(&journal.name))?;
     let mut assembly = Assembly::default();
     for record in journal.access.records(journal.found.released.offset)? {
         let record = record?;

@@ -26,6 +26,13 @@ impl fmt::Display for LinkId {
 pub enum Peer {
     /// The director of an agent.
     Agent(AgentPath),
+    /// One of two directors of an agent.
+    Director {
+        /// The agent.
+        agent: AgentPath,
+        /// The subagent of this director's own host, at whose address it is.
+        subagent: SubagentId,
+    },
     /// A subagent.
     Subagent(SubagentId),
 }

@@ -15,12 +15,13 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use baton_protocol::journal::Role;
 use baton_protocol::machine::Input;
 use baton_protocol::outbox::Outbox;
 use baton_protocol::pair::{Happened, Mandate, Order, Pair, PairInput, Paired, Unfit};
 use baton_protocol::record::{Position, Record};
 use baton_protocol::register::{Incarnation, Mode, Seat};
-use baton_protocol::time::{Duration, Now};
+use baton_protocol::time::{Duration, Instant, Now};
 use baton_workflow::decimal::Decimal;
 use baton_workflow::model::command::Response;
 use baton_workflow::model::event::{ClusterSetting, ClusterTiming, Event, JournalPosition, NodeEvent};
@@ -76,8 +77,30 @@ impl Office {
         self.pair.as_ref().is_none_or(Pair::is_writing)
     }
 
+    /// Whether this node can be sure that no other one is active: nobody may take over from it, or who might was heard a moment
+    /// ago. One that cannot be sure must not keep alive what its successor may take for dead.
+    pub(crate) fn is_sure(&self, now: Instant, role: Role) -> bool {
+        let Some(pair) = &self.pair else { return true };
+        match role {
+            Role::Alone => true,
+            Role::Coupled { .. } => !pair.is_peer_lost(now),
+            Role::Following { .. } => false,
+        }
+    }
+
+    /// For how long one that has been replaced may take itself for active, after its successor took over.
+    pub(crate) fn doubt(&self) -> Duration {
+        self.pair.as_ref().map_or(Duration::ZERO, |pair| pair.config().timing.silence)
+    }
+
+    /// Why it takes nothing in now.
     pub(crate) fn is_not_active(&self) -> Problem {
         let pair = self.pair.as_ref();
+        if self.is_active() {
+            let message =
+                "This node of the cluster is handing over, stopping or becoming active. Try again in a moment";
+            return Problem::coded(NOT_ACTIVE, [], message);
+        }
         let active = pair.and_then(Pair::known).map(|known| known.active);
         let whom = match active.filter(|active| pair.is_none_or(|pair| pair.config().seat != *active)) {
             Some(active) => format!("{} is active, as far as is known here", name_of(active)),

@@ -36,6 +36,9 @@ pub struct Relations {
     /// Of a director: the event that began its present identity; zero for the first.
     #[serde(with = "event_id")]
     pub begin: EventId,
+    /// Of a director: the controller has adopted its events until here, at least.
+    #[serde(with = "event_id")]
+    pub released: EventId,
     /// Of a controller: its agents.
     pub agents: BTreeMap<AgentPath, AgentRelation>,
     /// Of a director: its subagents. Of a controller: what it has heard of them.
@@ -212,6 +215,7 @@ impl Relations {
                 *self = Self { journal_id: agent_run_id.clone(), begin: event_id, ..Self::default() };
             }
             NodeEvent::SuperiorObserved { epoch } => self.superior_epoch = Epoch(event_id_of(*epoch).0),
+            NodeEvent::EventsReleased { until_event_id } => self.released = event_id_of(*until_event_id),
             NodeEvent::CommandBegun { command } => {
                 self.commands.insert(event_id.0, BegunCommand { command: command.clone(), until: None });
             }
@@ -247,10 +251,7 @@ impl Relations {
             NodeEvent::CommandNamed { id, digest, begun } => {
                 self.answers.put(event_id.0, id, digest, Progress::Begun(event_id_of(*begun).0));
             }
-            NodeEvent::ControllerInitialized { .. }
-            | NodeEvent::NodeReady { .. }
-            | NodeEvent::EventsReleased { .. }
-            | NodeEvent::NodeShutDown => {}
+            NodeEvent::ControllerInitialized { .. } | NodeEvent::NodeReady { .. } | NodeEvent::NodeShutDown => {}
         }
     }
 

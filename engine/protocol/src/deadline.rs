@@ -44,6 +44,13 @@ impl<K: Ord + Clone> Deadlines<K> {
         Some(at)
     }
 
+    /// Disarms all reasons but these.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(&K) -> bool) {
+        self.by_reason.retain(|reason, _| is_kept(reason));
+        let by_reason = &self.by_reason;
+        self.by_time.retain(|(_, reason)| by_reason.contains_key(reason));
+    }
+
     /// When `reason` is armed for.
     #[must_use]
     pub fn get(&self, reason: &K) -> Option<Instant> {

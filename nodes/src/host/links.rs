@@ -143,6 +143,7 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
         if complaints.get(peer) != Some(&reason) && self.shared.remote.is_some() {
             let peer = match &peer {
                 Peer::Agent(path) => format!("agent {path}"),
+                Peer::Director { agent, subagent } => format!("director {subagent} of agent {agent}"),
                 Peer::Subagent(id) => format!("subagent {id}"),
             };
             tracing::warn!("{peer} cannot be reached: {reason}");

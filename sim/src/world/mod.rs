@@ -519,7 +519,7 @@ impl World {
 
     fn dial(&mut self, place: &Place, peer: Peer) {
         let target = match &peer {
-            Peer::Agent(path) => Place::Director(path.clone()),
+            Peer::Agent(path) | Peer::Director { agent: path, .. } => Place::Director(path.clone()),
             Peer::Subagent(id) => Place::Subagent(id.clone()),
         };
         let is_up = match &target {

@@ -2,6 +2,7 @@
 
 use super::Controller;
 use crate::codec::Stamped;
+use crate::link::LinkId;
 use crate::message::{FromAgent, ToAgent};
 use crate::relations::Transit;
 use crate::replica::Turn;
@@ -25,22 +26,20 @@ impl Controller {
         &mut self,
         turn: Turn<'_>,
         path: &AgentPath,
+        link: LinkId,
         message: FromAgent,
         out: &mut Outbox<'_, Self>,
     ) {
         let session = match &message {
-            FromAgent::Coupled { .. } => return self.coupled(turn, path, message, out),
-            FromAgent::Refused { problem } => {
-                let reason = format!("it refuses: {problem}");
-                return self.give_up(turn, path, &reason, out);
-            }
+            FromAgent::Coupled { .. } => return self.coupled(turn, path, link, message, out),
+            FromAgent::Refused { problem } => return self.refused(turn, path, link, problem.clone(), out),
             FromAgent::Inventory { session, .. }
             | FromAgent::Events { session, .. }
             | FromAgent::Rejected { session, .. }
             | FromAgent::Beat { session } => *session,
         };
         let Some(current) = self.agents.get_mut(path).and_then(|agent| agent.session()) else { return };
-        if current.number != session {
+        if current.link != link || current.number != session {
             return;
         }
         self.heard(turn, path);
@@ -52,12 +51,12 @@ impl Controller {
                     session.orders.extend(orders);
                     session.is_inventory_complete = is_complete;
                     if session.orders.len() > MAX_INVENTORY {
-                        return self.give_up(turn, path, "it tells of more orders than there can be", out);
+                        return self.give_up(turn, path, link, "it tells of more orders than there can be", out);
                     }
                 }
                 self.reconcile_if_known(turn, path);
             }
-            FromAgent::Events { after, events, .. } => self.adopt(turn, path, after, events, out),
+            FromAgent::Events { after, events, .. } => self.adopt(turn, path, link, (after, events), out),
             FromAgent::Rejected { cause, order_id, problem, .. } => self.rejected(turn, path, cause, order_id, problem),
             FromAgent::Coupled { .. } | FromAgent::Refused { .. } | FromAgent::Beat { .. } => {}
         }
@@ -67,10 +66,11 @@ impl Controller {
         &mut self,
         turn: Turn<'_>,
         path: &AgentPath,
-        after: EventId,
-        events: Vec<Stamped>,
+        link: LinkId,
+        part: (EventId, Vec<Stamped>),
         out: &mut Outbox<'_, Self>,
     ) {
+        let (after, events) = part;
         let adopted = self.replica.relations().agents.get(path).map_or(EventId::BEFORE_FIRST, |agent| agent.adopted);
         let Some(until) = events.last().map(|event| event.event_id) else { return };
         if until <= adopted {
@@ -78,10 +78,10 @@ impl Controller {
         }
         if after != adopted {
             let reason = format!("its events follow event {after}, but those after {adopted} are expected");
-            return self.give_up(turn, path, &reason, out);
+            return self.give_up(turn, path, link, &reason, out);
         }
         if !core::iter::once(after).chain(events.iter().map(|event| event.event_id)).is_sorted_by(|a, b| a < b) {
-            return self.give_up(turn, path, "the ids of its events do not increase", out);
+            return self.give_up(turn, path, link, "the ids of its events do not increase", out);
         }
         let mut returned: Vec<OrderId> = Vec::new();
         let mut files = Vec::new();
@@ -106,7 +106,7 @@ impl Controller {
                      controller have different histories, so nothing more is heard of the agent, and its orders stay as they are \
                      known here. It is tried again, less and less often. ResetAgent lets the agent start anew; its orders fail then"
                 );
-                return self.distrust(turn, path, Problem::coded("AgentEventDoesNotFit", [], message), out);
+                return self.distrust(turn, path, link, Problem::coded("AgentEventDoesNotFit", [], message), out);
             }
         }
         self.observed(turn, path, until);

@@ -1,14 +1,16 @@
-//! The controller's link to an agent: dialling, coupling, signs of life, and what was sent in the session.
+//! The controller's links to an agent: dialling, coupling, signs of life, and what was sent in the session.
 //!
-//! The agent has one or two directors; they are dialled in turn until one answers. A session begins with
-//! [`FromAgent::Coupled`]; commands are sent once it is *reconciled*, that is when the agent's events until the coupling have
-//! been adopted and both sides are compared.
+//! An agent has one director, or two of which one is active. Each is dialled and asked to couple; the other one of two refuses and is
+//! asked again every now and then, so that whoever becomes active is met soon. There is at most one session. It begins with
+//! [`FromAgent::Coupled`], and one of a higher epoch ends the one before; commands are sent once it is *reconciled*, that is
+//! when the agent's events until the coupling have been adopted and both sides are compared.
 
 use super::{Controller, Reason, hang_up, say_now};
 use crate::codec;
 use crate::host::{Act, Lane};
 use crate::link::{LinkHint, LinkId, Peer};
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
+use crate::office::NOT_ACTIVE;
 use crate::replica::Turn;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
@@ -17,9 +19,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
+use baton_protocol::record::Epoch;
 use baton_protocol::time::Instant;
 use baton_workflow::id::{AgentPath, OrderId, WorkflowId};
 use baton_workflow::model::event::{AgentEvent, Event};
+use baton_workflow::model::item::{AgentRef, Item};
 use baton_workflow::model::key::ItemKey;
 use baton_workflow::problem::Problem;
 use core::time::Duration;
@@ -33,13 +37,13 @@ const MESSAGE_BYTES: usize = 1 << 20;
 /// About how many bytes of commands are sent to an agent in one step.
 const STEP_BYTES: usize = 8 << 20;
 
-/// What to look at.
+/// What to look at. A number says which director.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AgentReason {
-    /// Dial again.
-    Redial,
+    /// Dial again, or ask again.
+    Redial(usize),
     /// Nothing came of dialling or coupling.
-    Coupling,
+    Coupling(usize),
     /// Give a sign of life.
     Beat,
     /// The agent has been silent.
@@ -49,24 +53,37 @@ pub(super) enum AgentReason {
 /// An agent, and how it is reached now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AgentLink {
-    /// Where its directors are.
-    pub(super) addresses: Vec<String>,
-    /// How often it was dialled.
-    dials: usize,
+    directors: Vec<DirectorLink>,
+    session: Option<Session>,
+    /// Of the newest director of a pair that has coupled. An older one is not heard.
+    epoch: Epoch,
     /// How often in a row what it told did not fit.
     setbacks: u32,
-    phase: Phase,
     /// What a workflow needs at the agent. Forgotten when an item changes.
     pub(super) needs: BTreeMap<WorkflowId, Arc<[ItemKey]>>,
 }
 
-#[derive(Clone, Debug, Default)]
+/// A director, and how it is reached now.
+#[derive(Clone, Debug)]
+struct DirectorLink {
+    peer: Peer,
+    /// Where it may be; tried in turn.
+    addresses: Vec<String>,
+    /// How often it was dialled.
+    dials: usize,
+    phase: Phase,
+    /// Why it has not coupled.
+    problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    #[default]
     Waiting,
     Dialling,
-    Coupling(LinkId),
-    Coupled(Session),
+    Asked(LinkId),
+    /// It is not the active one of its pair.
+    Standby(LinkId),
+    Coupled(LinkId),
 }
 
 /// A coupling that lasts.
@@ -94,37 +111,63 @@ pub(super) struct Session {
 
 impl AgentLink {
     pub(super) fn session(&mut self) -> Option<&mut Session> {
-        match &mut self.phase {
-            Phase::Coupled(session) => Some(session),
-            Phase::Waiting | Phase::Dialling | Phase::Coupling(_) => None,
-        }
+        self.session.as_mut()
     }
 
     /// The orders which are on their way in this session.
     pub(super) fn offered(&self) -> Option<&BTreeSet<OrderId>> {
-        match &self.phase {
-            Phase::Coupled(session) => Some(&session.offered),
-            Phase::Waiting | Phase::Dialling | Phase::Coupling(_) => None,
-        }
+        self.session.as_ref().map(|session| &session.offered)
     }
 
     fn has_commands(&self) -> bool {
-        matches!(&self.phase, Phase::Coupled(session) if !session.commands.is_empty())
+        self.session.as_ref().is_some_and(|session| !session.commands.is_empty())
     }
 
     pub(super) fn is_reconciled(&self) -> bool {
-        matches!(&self.phase, Phase::Coupled(session) if session.is_reconciled)
+        self.session.as_ref().is_some_and(|session| session.is_reconciled)
     }
 
     pub(super) fn has_link(&self, link: LinkId) -> bool {
-        self.link() == Some(link)
+        self.director_at(link).is_some()
     }
 
-    fn link(&self) -> Option<LinkId> {
-        match &self.phase {
-            Phase::Waiting | Phase::Dialling => None,
-            Phase::Coupling(link) => Some(*link),
-            Phase::Coupled(session) => Some(session.link),
+    pub(super) fn is_session(&self, link: LinkId) -> bool {
+        self.session.as_ref().is_some_and(|session| session.link == link)
+    }
+
+    pub(super) fn director_at(&self, link: LinkId) -> Option<usize> {
+        self.directors.iter().position(|director| director.phase.link() == Some(link))
+    }
+
+    fn links(&self) -> impl Iterator<Item = LinkId> {
+        self.directors.iter().filter_map(|director| director.phase.link())
+    }
+
+    /// Why there is no session; none while a director may still couple.
+    fn problem(&self, path: &AgentPath) -> Option<Problem> {
+        match &self.directors[..] {
+            [director] => director.problem.clone(),
+            [first, second] => {
+                let (first, second) = (first.problem.as_ref()?, second.problem.as_ref()?);
+                let message = format!("Agent:{path} has no active director. The first: {first}. The second: {second}");
+                Some(Problem::coded("NoDirector", [], message))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl DirectorLink {
+    fn new(peer: Peer, addresses: Vec<String>) -> Self {
+        Self { peer, addresses, dials: 0, phase: Phase::Waiting, problem: None }
+    }
+}
+
+impl Phase {
+    fn link(self) -> Option<LinkId> {
+        match self {
+            Self::Waiting | Self::Dialling => None,
+            Self::Asked(link) | Self::Standby(link) | Self::Coupled(link) => Some(link),
         }
     }
 }
@@ -150,32 +193,52 @@ impl Controller {
     pub(super) fn refresh_agents(&mut self, turn: Turn<'_>) {
         let mut known = BTreeMap::new();
         for item in self.state().items().simple() {
-            if let baton_workflow::model::item::Item::AgentRef(agent) = item {
-                known.insert(agent.path.clone(), self.addresses(agent));
+            if let Item::AgentRef(agent) = item {
+                known.insert(agent.path.clone(), self.directors_of(agent));
             }
         }
         let gone: Vec<AgentPath> = self.agents.keys().filter(|path| !known.contains_key(*path)).cloned().collect();
         for path in gone {
-            if let Some(link) = self.agents.remove(&path).and_then(|agent| agent.link()) {
-                self.links.remove(&link);
-            }
-            self.disarm(&path);
+            let links = self.agents.remove(&path);
+            self.forget_links(&path, links.iter().flat_map(AgentLink::links).collect());
         }
-        for (path, addresses) in known {
-            let is_new = !self.agents.contains_key(&path);
+        for (path, directors) in known {
             let agent = self.agents.entry(path.clone()).or_default();
             agent.needs.clear();
-            agent.addresses = addresses;
-            if is_new {
-                self.arm(turn, &path, AgentReason::Redial, Duration::ZERO);
+            if agent.directors.iter().map(|director| &director.peer).eq(directors.iter().map(|(peer, _)| peer)) {
+                for (director, (_, addresses)) in agent.directors.iter_mut().zip(directors) {
+                    director.addresses = addresses;
+                }
+                continue;
+            }
+            let links = agent.links().collect();
+            (agent.session, agent.epoch) = (None, Epoch::default());
+            agent.directors = directors.into_iter().map(|(peer, at)| DirectorLink::new(peer, at)).collect();
+            let count = agent.directors.len();
+            self.forget_links(&path, links);
+            for number in 0..count {
+                self.arm(turn, &path, AgentReason::Redial(number), Duration::ZERO);
             }
         }
     }
 
-    fn addresses(&self, agent: &baton_workflow::model::item::AgentRef) -> Vec<String> {
+    /// Who is to be dialled, and where.
+    fn directors_of(&self, agent: &AgentRef) -> Vec<(Peer, Vec<String>)> {
         let items = self.state().items();
-        let directors = agent.directors.iter().filter_map(|id| items.subagent(id)).map(|subagent| subagent.uri.clone());
-        directors.chain(agent.uri.clone()).collect()
+        let found: Vec<_> = agent.directors.iter().filter_map(|id| items.subagent(id)).collect();
+        if let [_, _] = found[..] {
+            let peer = |id| Peer::Director { agent: agent.path.clone(), subagent: id };
+            return found.into_iter().map(|item| (peer(item.id.clone()), Vec::from([item.uri.clone()]))).collect();
+        }
+        let addresses = found.into_iter().map(|item| item.uri.clone()).chain(agent.uri.clone()).collect();
+        Vec::from([(Peer::Agent(agent.path.clone()), addresses)])
+    }
+
+    fn forget_links(&mut self, path: &AgentPath, links: Vec<LinkId>) {
+        for link in links {
+            self.links.remove(&link);
+        }
+        self.deadlines.retain(|Reason::Agent(agent, _)| agent != path);
     }
 
     pub(super) fn agent_is_due(
@@ -185,25 +248,31 @@ impl Controller {
         reason: AgentReason,
         out: &mut Outbox<'_, Self>,
     ) {
+        let is_returning = self.is_returning(path);
         let Some(agent) = self.agents.get_mut(path) else { return };
         match reason {
-            AgentReason::Redial => {
-                let Phase::Waiting = agent.phase else { return };
-                let is_nowhere = agent.addresses.is_empty();
-                if is_nowhere || self.is_returning(path) {
-                    return self.arm(turn, path, AgentReason::Redial, self.config.timing.redial);
+            AgentReason::Redial(number) => {
+                let Some(director) = agent.directors.get_mut(number) else { return };
+                if director.addresses.is_empty() || is_returning {
+                    return self.arm(turn, path, reason, self.config.timing.redial);
                 }
-                let Some(agent) = self.agents.get_mut(path) else { return };
-                let address = agent.addresses[agent.dials % agent.addresses.len()].clone();
-                agent.dials += 1;
-                agent.phase = Phase::Dialling;
-                self.arm(turn, path, AgentReason::Coupling, self.config.timing.coupling);
-                out.hint(Act::Link(LinkHint::Dial { peer: Peer::Agent(path.clone()), address }));
+                match director.phase {
+                    Phase::Waiting => {
+                        let address = director.addresses[director.dials % director.addresses.len()].clone();
+                        director.dials += 1;
+                        director.phase = Phase::Dialling;
+                        let peer = director.peer.clone();
+                        self.arm(turn, path, AgentReason::Coupling(number), self.config.timing.coupling);
+                        out.hint(Act::Link(LinkHint::Dial { peer, address }));
+                    }
+                    Phase::Standby(link) => self.ask(turn, path, number, link),
+                    Phase::Dialling | Phase::Asked(_) | Phase::Coupled(_) => {}
+                }
             }
-            AgentReason::Coupling => match agent.phase {
-                Phase::Dialling => self.link_failed(turn, path),
-                Phase::Coupling(_) => self.give_up(turn, path, "the agent does not answer", out),
-                Phase::Waiting | Phase::Coupled(_) => {}
+            AgentReason::Coupling(number) => match agent.directors.get(number).map(|director| director.phase) {
+                Some(Phase::Dialling) => self.cannot_reach(turn, path, number),
+                Some(Phase::Asked(link)) => self.give_up(turn, path, link, "the agent does not answer", out),
+                _ => {}
             },
             AgentReason::Beat => {
                 if let Some(session) = agent.session() {
@@ -212,18 +281,36 @@ impl Controller {
                     say_now(link, &ToAgent::Beat { session }, out);
                 }
             }
-            AgentReason::Silence => self.give_up(turn, path, "the agent is silent", out),
+            AgentReason::Silence => {
+                if let Some(link) = agent.session().map(|session| session.link) {
+                    self.give_up(turn, path, link, "the agent is silent", out);
+                }
+            }
         }
     }
 
-    pub(super) fn link_is_up(&mut self, turn: Turn<'_>, link: LinkId, path: AgentPath, out: &mut Outbox<'_, Self>) {
-        let Some(agent) = self.agents.get_mut(&path).filter(|agent| matches!(agent.phase, Phase::Dialling)) else {
+    pub(super) fn link_is_up(&mut self, turn: Turn<'_>, link: LinkId, peer: &Peer, out: &mut Outbox<'_, Self>) {
+        let Some((path, number)) = self.dialled(peer) else {
             return hang_up(link, "not needed any more", out);
         };
-        agent.phase = Phase::Coupling(link);
         self.links.insert(link, path.clone());
-        self.arm(turn, &path, AgentReason::Coupling, self.config.timing.coupling);
-        let relation = self.replica.relations().agents.get(&path);
+        self.ask(turn, &path, number, link);
+    }
+
+    /// The agent and the director who is being dialled so.
+    fn dialled(&self, peer: &Peer) -> Option<(AgentPath, usize)> {
+        let (Peer::Agent(path) | Peer::Director { agent: path, .. }) = peer else { return None };
+        let is_dialled = |director: &DirectorLink| director.peer == *peer && director.phase == Phase::Dialling;
+        Some((path.clone(), self.agents.get(path)?.directors.iter().position(is_dialled)?))
+    }
+
+    /// Asks a director to couple.
+    fn ask(&mut self, turn: Turn<'_>, path: &AgentPath, number: usize, link: LinkId) {
+        let director = self.agents.get_mut(path).and_then(|agent| agent.directors.get_mut(number));
+        let Some(director) = director else { return };
+        director.phase = Phase::Asked(link);
+        self.arm(turn, path, AgentReason::Coupling(number), self.config.timing.coupling);
+        let relation = self.replica.relations().agents.get(path);
         let coupling = AgentCoupling {
             controller_id: self.config.controller_id.clone(),
             controller_run_id: self.replica.relations().journal_id.clone(),
@@ -231,70 +318,154 @@ impl Controller {
             agent_run_id: relation.and_then(|agent| agent.run_id.clone()),
             adopted: relation.map_or(EventId::BEFORE_FIRST, |agent| agent.adopted),
             reset: relation.and_then(|agent| agent.resetting),
-            agent_path: path,
+            agent_path: path.clone(),
         };
         self.say(turn, link, &ToAgent::Couple(coupling));
     }
 
-    pub(super) fn link_failed(&mut self, turn: Turn<'_>, path: &AgentPath) {
-        self.fail(turn, path, Problem::coded("AgentUnreachable", [], format!("Agent:{path} cannot be reached")));
+    pub(super) fn dialling_failed(&mut self, turn: Turn<'_>, peer: &Peer) {
+        if let Some((path, number)) = self.dialled(peer) {
+            self.cannot_reach(turn, &path, number);
+        }
+    }
+
+    fn cannot_reach(&mut self, turn: Turn<'_>, path: &AgentPath, number: usize) {
+        let problem = Problem::coded("AgentUnreachable", [], format!("Agent:{path} cannot be reached"));
+        self.fail(turn, path, number, problem);
     }
 
     pub(super) fn link_is_down(&mut self, turn: Turn<'_>, link: LinkId, out: &mut Outbox<'_, Self>) {
         out.withdraw(&Lane::Link(link));
-        if let Some(path) = self.links.get(&link).cloned() {
+        let Some(path) = self.links.get(&link).cloned() else { return };
+        if let Some(number) = self.agents.get(&path).and_then(|agent| agent.director_at(link)) {
             let problem = format!("The connection with Agent:{path} has been lost");
-            self.fail(turn, &path, Problem::coded("AgentConnectionLost", [], problem));
+            self.fail(turn, &path, number, Problem::coded("AgentConnectionLost", [], problem));
         }
     }
 
-    /// Ends the link to an agent, and tries again later.
-    pub(super) fn give_up(&mut self, turn: Turn<'_>, path: &AgentPath, reason: &str, out: &mut Outbox<'_, Self>) {
-        if let Some(link) = self.agents.get(path).and_then(AgentLink::link) {
-            hang_up(link, reason, out);
+    /// Ends the link to a director of an agent, and tries again later.
+    pub(super) fn give_up(
+        &mut self,
+        turn: Turn<'_>,
+        path: &AgentPath,
+        link: LinkId,
+        reason: &str,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let Some(number) = self.agents.get(path).and_then(|agent| agent.director_at(link)) else { return };
+        hang_up(link, reason, out);
+        self.fail(turn, path, number, Problem::new(format!("Agent:{path}: {reason}")));
+    }
+
+    /// Ends all links to an agent, and tries again later.
+    pub(super) fn give_up_all(&mut self, turn: Turn<'_>, path: &AgentPath, reason: &str, out: &mut Outbox<'_, Self>) {
+        let links: Vec<LinkId> = self.agents.get(path).into_iter().flat_map(AgentLink::links).collect();
+        for link in links {
+            self.give_up(turn, path, link, reason, out);
         }
-        self.fail(turn, path, Problem::new(format!("Agent:{path}: {reason}")));
     }
 
     /// What the agent tells cannot be. Ends the link, and tries again after a time which gets longer and longer.
-    pub(super) fn distrust(&mut self, turn: Turn<'_>, path: &AgentPath, problem: Problem, out: &mut Outbox<'_, Self>) {
+    pub(super) fn distrust(
+        &mut self,
+        turn: Turn<'_>,
+        path: &AgentPath,
+        link: LinkId,
+        problem: Problem,
+        out: &mut Outbox<'_, Self>,
+    ) {
         let Some(agent) = self.agents.get_mut(path) else { return };
+        let Some(number) = agent.director_at(link) else { return };
         agent.setbacks = agent.setbacks.saturating_add(1);
         let setbacks = agent.setbacks;
-        if let Some(link) = agent.link() {
-            hang_up(link, &problem.message, out);
-        }
-        self.fail(turn, path, problem);
+        hang_up(link, &problem.message, out);
+        self.fail(turn, path, number, problem);
         let timing = self.config.timing;
         let pause = timing.redial.saturating_mul(2_u32.saturating_pow(setbacks)).min(timing.longest_redial);
-        self.arm(turn, path, AgentReason::Redial, pause);
+        self.arm(turn, path, AgentReason::Redial(number), pause);
     }
 
-    fn fail(&mut self, turn: Turn<'_>, path: &AgentPath, problem: Problem) {
+    fn fail(&mut self, turn: Turn<'_>, path: &AgentPath, number: usize, problem: Problem) {
         let Some(agent) = self.agents.get_mut(path) else { return };
-        if let Some(link) = agent.link() {
+        let Some(director) = agent.directors.get_mut(number) else { return };
+        let link = director.phase.link();
+        (director.phase, director.problem) = (Phase::Waiting, Some(problem));
+        // Who was here for a while is dialled at once; who comes and goes must wait.
+        let ended = agent.session.take_if(|session| Some(session.link) == link);
+        let lasted = ended.as_ref().map_or(Duration::ZERO, |session| turn.now.instant.since(session.since));
+        if let Some(link) = link {
             self.links.remove(&link);
         }
-        // Who was here for a while is dialled at once; who comes and goes must wait.
-        let lasted = agent.session().map_or(Duration::ZERO, |session| turn.now.instant.since(session.since));
-        agent.phase = Phase::Waiting;
-        self.disarm(path);
-        self.arm(turn, path, AgentReason::Redial, self.config.timing.redial.saturating_sub(lasted));
+        if ended.is_some() {
+            self.disarm(path, [AgentReason::Beat, AgentReason::Silence]);
+        }
+        self.disarm(path, [AgentReason::Coupling(number)]);
+        self.arm(turn, path, AgentReason::Redial(number), self.config.timing.redial.saturating_sub(lasted));
+        self.note_problem(turn, path);
+    }
+
+    /// Records why there is no session, if there is none.
+    fn note_problem(&mut self, turn: Turn<'_>, path: &AgentPath) {
+        let agent = self.agents.get(path).filter(|agent| agent.session.is_none());
+        let Some(problem) = agent.and_then(|agent| agent.problem(path)) else { return };
         let known = self.replica.relations().agents.get(path).and_then(|agent| agent.problem.as_ref());
         if known != Some(&problem) {
             self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentCouplingFailed { problem }));
         }
     }
 
+    /// A director does not couple.
+    pub(super) fn refused(
+        &mut self,
+        turn: Turn<'_>,
+        path: &AgentPath,
+        link: LinkId,
+        problem: Problem,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let Some(agent) = self.agents.get_mut(path) else { return };
+        let Some(number) = agent.director_at(link) else { return };
+        let director = &mut agent.directors[number];
+        let is_standby = problem.code == NOT_ACTIVE && matches!(director.peer, Peer::Director { .. });
+        if !is_standby || director.phase != Phase::Asked(link) {
+            let reason = format!("it refuses: {problem}");
+            return self.give_up(turn, path, link, &reason, out);
+        }
+        (director.phase, director.problem) = (Phase::Standby(link), Some(problem));
+        self.disarm(path, [AgentReason::Coupling(number)]);
+        self.arm(turn, path, AgentReason::Redial(number), self.config.timing.redial);
+        self.note_problem(turn, path);
+    }
+
     /// The agent has coupled.
-    pub(super) fn coupled(&mut self, turn: Turn<'_>, path: &AgentPath, coupled: FromAgent, out: &mut Outbox<'_, Self>) {
-        let FromAgent::Coupled { session: number, agent_run_id, begin, end, items } = coupled else { return };
-        let link = match self.agents.get(path).map(|agent| &agent.phase) {
-            Some(Phase::Coupling(link)) => *link,
-            Some(Phase::Coupled(session)) if session.number == number => return,
-            _ => return self.give_up(turn, path, "it coupled without being asked", out),
-        };
-        if self.replica.relations().agents.get(path).is_some_and(|agent| agent.resetting.is_some()) {
+    pub(super) fn coupled(
+        &mut self,
+        turn: Turn<'_>,
+        path: &AgentPath,
+        link: LinkId,
+        coupled: FromAgent,
+        out: &mut Outbox<'_, Self>,
+    ) {
+        let FromAgent::Coupled { session: number, agent_run_id, begin, end, items, epoch } = coupled else { return };
+        let is_resetting = self.replica.relations().agents.get(path).is_some_and(|agent| agent.resetting.is_some());
+        let Some(agent) = self.agents.get_mut(path) else { return };
+        let Some(director) = agent.director_at(link) else { return };
+        match agent.directors[director].phase {
+            Phase::Asked(_) => {}
+            Phase::Coupled(_) if agent.session.as_ref().is_some_and(|session| session.number == number) => return,
+            _ => return self.give_up(turn, path, link, "it coupled without being asked", out),
+        }
+        if agent.directors.len() > 1 && epoch < agent.epoch && !is_resetting {
+            let reason =
+                format!("it is a director of epoch {epoch}, but one of epoch {} has coupled already", agent.epoch);
+            return self.give_up(turn, path, link, &reason, out);
+        }
+        agent.epoch = epoch;
+        (agent.directors[director].phase, agent.directors[director].problem) = (Phase::Coupled(link), None);
+        if let Some(before) = agent.session.as_ref().map(|session| session.link) {
+            self.give_up(turn, path, before, "the other director is active now", out);
+        }
+        if is_resetting {
             self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentReset));
             self.attach_dedicated_items(turn, path);
         }
@@ -309,7 +480,7 @@ impl Controller {
             }
             Some(known) if known != agent_run_id => {
                 let reason = format!("it has the journal {agent_run_id}, but {known} is expected");
-                return self.give_up(turn, path, &reason, out);
+                return self.give_up(turn, path, link, &reason, out);
             }
             Some(_) => {}
         }
@@ -318,7 +489,7 @@ impl Controller {
             self.note_coupled(turn, path);
         }
         if let Some(agent) = self.agents.get_mut(path) {
-            agent.phase = Phase::Coupled(Session {
+            agent.session = Some(Session {
                 link,
                 number,
                 since: turn.now.instant,
@@ -333,7 +504,7 @@ impl Controller {
                 commands: VecDeque::new(),
             });
         }
-        self.disarm(path);
+        self.disarm(path, [AgentReason::Redial(director), AgentReason::Coupling(director)]);
         self.arm(turn, path, AgentReason::Beat, self.config.timing.heartbeat);
         self.heard(turn, path);
     }
@@ -396,8 +567,8 @@ impl Controller {
         self.deadlines.set(Reason::Agent(path.clone(), reason), turn.now.instant + after);
     }
 
-    fn disarm(&mut self, path: &AgentPath) {
-        for reason in [AgentReason::Redial, AgentReason::Coupling, AgentReason::Beat, AgentReason::Silence] {
+    fn disarm<const N: usize>(&mut self, path: &AgentPath, reasons: [AgentReason; N]) {
+        for reason in reasons {
             self.deadlines.cancel(&Reason::Agent(path.clone(), reason));
         }
     }

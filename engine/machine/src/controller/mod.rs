@@ -20,7 +20,7 @@ use crate::alarms::Alarms;
 use crate::codec;
 use crate::draft::Slice;
 use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
-use crate::link::{LinkHint, LinkId, LinkInput, Peer};
+use crate::link::{LinkHint, LinkId, LinkInput};
 use crate::message::Message;
 use crate::office::{Office, Officer as _};
 use crate::reading::StoredReading;
@@ -324,19 +324,18 @@ impl Controller {
 
     fn on_link(&mut self, turn: Turn<'_>, input: LinkInput, out: &mut Outbox<'_, Self>) {
         match input {
-            LinkInput::Up { link, dialled: Some(Peer::Agent(path)) } => self.link_is_up(turn, link, path, out),
-            LinkInput::Up { link, .. } => hang_up(link, "controllers are not dialled by nodes", out),
-            LinkInput::Failed { peer: Peer::Agent(path), .. } => self.link_failed(turn, &path),
-            LinkInput::Failed { .. } => {}
+            LinkInput::Up { link, dialled: Some(peer) } => self.link_is_up(turn, link, &peer, out),
+            LinkInput::Up { link, dialled: None } => hang_up(link, "controllers are not dialled by nodes", out),
+            LinkInput::Failed { peer, .. } => self.dialling_failed(turn, &peer),
             LinkInput::Down { link, .. } => self.link_is_down(turn, link, out),
             LinkInput::Received { link, frame } => {
                 let Some(path) = self.links.get(&link).cloned() else { return };
                 if out.is_congested() {
-                    return self.give_up(turn, &path, "the journal is behind", out);
+                    return self.give_up(turn, &path, link, "the journal is behind", out);
                 }
                 match codec::decode_message(&frame) {
-                    Ok(message) => self.on_agent_message(turn, &path, message, out),
-                    Err(error) => self.give_up(turn, &path, &error.to_string(), out),
+                    Ok(message) => self.on_agent_message(turn, &path, link, message, out),
+                    Err(error) => self.give_up(turn, &path, link, &error.to_string(), out),
                 }
             }
         }
@@ -430,7 +429,10 @@ impl Controller {
     /// The link is given up with the next input: this one may have been written already.
     fn give_up_later(&mut self, turn: Turn<'_>, link: LinkId) {
         if let Some(path) = self.links.get(&link) {
-            self.deadlines.set(Reason::Agent(path.clone(), AgentReason::Silence), turn.now.instant);
+            let number = self.agents.get(path).and_then(|agent| agent.director_at(link)).unwrap_or_default();
+            let is_session = self.agents.get(path).is_some_and(|agent| agent.is_session(link));
+            let reason = if is_session { AgentReason::Silence } else { AgentReason::Coupling(number) };
+            self.deadlines.set(Reason::Agent(path.clone(), reason), turn.now.instant);
         }
     }
 

@@ -79,7 +79,7 @@ impl Controller {
         let since = self.replica.last_event_id();
         self.returning.insert(path.clone(), Returning { since, after: None });
         self.fetch_back_more(turn);
-        self.give_up(turn, path, "it is going to be reset", out);
+        self.give_up_all(turn, path, "it is going to be reset", out);
         Ok(Response::Accepted)
     }
 

@@ -5,7 +5,6 @@
 //! committed.
 
 use super::{Director, Reason, hang_up, say_now};
-use crate::alarms::Alarms;
 use crate::codec;
 use crate::feed::Following;
 use crate::host::{Act, Lane, Outgoing, RecordReader};
@@ -16,11 +15,10 @@ use crate::replica::Turn;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
-use baton_protocol::deadline::Deadlines;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
 use baton_protocol::record::{Offset, Record};
-use baton_workflow::id::{OrderId, OrderWatchPath};
+use baton_workflow::id::OrderId;
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::model::item::Item;
 use baton_workflow::model::key::ItemKey;
@@ -28,7 +26,6 @@ use baton_workflow::model::operation::ItemEvent;
 use baton_workflow::model::order::{Order, OrderMark};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::{Checked, Problem};
-use baton_workflow::state::job_queue::{JobQueues, Parking};
 use baton_workflow::step::{OrderStep, Resumption};
 
 /// Parts of events on their way at a time.
@@ -66,6 +63,10 @@ pub(super) struct Session {
 impl ControllerLink {
     pub(super) fn session(&self) -> Option<&Session> {
         self.session.as_ref()
+    }
+
+    pub(super) fn link(&self) -> Option<LinkId> {
+        self.session.as_ref().map(|session| session.link)
     }
 }
 
@@ -116,6 +117,11 @@ impl Director {
         if self.controller.session.as_ref().is_some_and(|session| session.link == link) {
             return;
         }
+        if !self.is_working() {
+            // It may ask again over the same link.
+            self.deadlines.set(Reason::Uncoupled(link), turn.now.instant + self.config.timing.agent_silence);
+            return say_now(link, &FromAgent::Refused { problem: self.office.is_not_active() }, out);
+        }
         if let Err(problem) = self.check_coupling(&coupling, out.journal().released()) {
             return say_now(link, &FromAgent::Refused { problem }, out);
         }
@@ -125,7 +131,7 @@ impl Director {
         if coupling.reset.is_some() && !is_as_new {
             self.reset(turn, out);
         }
-        if let Some(old) = self.controller.session.as_ref().map(|session| session.link) {
+        if let Some(old) = self.controller.link() {
             self.hang_up_controller(old, "the controller has coupled anew", out);
         }
         if self.replica.relations().dedication.is_none() {
@@ -161,7 +167,8 @@ impl Director {
         let agent_run_id = self.replica.relations().journal_id.clone();
         let items = self.state().items().all().map(|item| (item.key(), item.revision())).collect();
         let begin = self.replica.relations().begin;
-        self.say(turn, link, &FromAgent::Coupled { session: number, agent_run_id, begin, end, items });
+        let epoch = turn.epoch;
+        self.say(turn, link, &FromAgent::Coupled { session: number, agent_run_id, begin, end, items, epoch });
         let mut orders: Vec<OrderId> = self.state().orders().map(|order| order.id.clone()).collect();
         loop {
             let rest = orders.split_off(orders.len().min(INVENTORY_PART));
@@ -228,20 +235,10 @@ impl Director {
     /// Forgets everything: the director is as new, with another identity. Its subagents are taken over by force then, which
     /// ends what they run.
     fn reset(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
-        for link in links {
-            hang_up(link, "the agent is being reset", out);
+        for link in self.links.keys() {
+            hang_up(*link, "the agent is being reset", out);
         }
-        let watches: Vec<OrderWatchPath> = self.state().file_watches().map(|found| found.item().path.clone()).collect();
-        self.acts.extend(watches.into_iter().map(|watch| Act::Unwatch { watch }));
-        self.resting.clear();
-        self.unread.clear();
-        self.links.clear();
-        self.subagents.clear();
-        self.deadlines = Deadlines::new();
-        self.alarms = Alarms::new();
-        self.queues = JobQueues::default();
-        self.parking = Parking::default();
+        self.forget_work();
         let number = self.replica.last_event_id().0;
         let agent_run_id = format!("{:016x}", self.random.numbered_child("journal id", number).next());
         self.replica.take(turn, Event::Node(NodeEvent::DirectorReset { agent_run_id }));
@@ -399,7 +396,7 @@ impl Director {
     }
 
     pub(super) fn controller_is_silent(&mut self, out: &mut Outbox<'_, Self>) {
-        if let Some(link) = self.controller.session.as_ref().map(|session| session.link) {
+        if let Some(link) = self.controller.link() {
             self.hang_up_controller(link, "the controller is silent", out);
         }
     }

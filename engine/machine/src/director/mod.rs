@@ -7,6 +7,7 @@
 //! [`Attempt`](crate::attempt::Attempt).
 
 mod controller_link;
+mod duty;
 mod execution;
 mod files;
 mod kill;
@@ -18,18 +19,20 @@ mod subagent_link;
 use crate::alarms::Alarms;
 use crate::codec;
 use crate::draft::Slice;
-use crate::host::{Act, Lane, Outgoing, RecordReader};
+use crate::host::{Act, CallerId, Lane, Outgoing, RecordReader};
 use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
+use crate::office::{Office, Officer as _};
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use baton_protocol::deadline::Deadlines;
 use baton_protocol::machine::{Input, Machine};
 use baton_protocol::outbox::Outbox;
+use baton_protocol::pair::{Order, Pair, PairInput};
 use baton_protocol::random::Random;
 use baton_protocol::record::{Position, Record};
 use baton_protocol::time::{Instant, Now};
@@ -56,7 +59,7 @@ pub struct DirectorConfig {
 }
 
 /// What the host says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum DirectorInput {
     /// About links.
     Link(LinkInput),
@@ -93,6 +96,17 @@ pub enum DirectorInput {
         /// Its name, without the directory.
         name: ExternalOrderName,
     },
+    /// About the pair. What comes with more has inputs of its own: [`Self::Order`] and [`Self::RolledBack`].
+    Pair(PairInput),
+    /// Somebody orders something about the pair; answered when it is done, or refused.
+    Order {
+        /// Who.
+        caller: CallerId,
+        /// What.
+        order: Order,
+    },
+    /// The answer to [`Act::RollBack`]: the replica of the journal as it ends there, built by [`Director::rebuild`].
+    RolledBack(Box<Replica>),
 }
 
 /// When to look again by the monotonic clock.
@@ -127,6 +141,8 @@ pub struct Director {
     config: DirectorConfig,
     replica: Replica,
     random: Random,
+    seed: u64,
+    office: Office,
     controller: ControllerLink,
     subagents: BTreeMap<SubagentId, SubagentLink>,
     links: BTreeMap<LinkId, SubagentId>,
@@ -176,11 +192,22 @@ impl Director {
         image: Option<&[u8]>,
         records: impl IntoIterator<Item = &'r Record>,
     ) -> Result<Self, RecoveryError> {
+        Ok(Self::with_replica(config, Self::rebuild(image, records)?))
+    }
+
+    /// What an image and the records after it make up, for [`DirectorInput::RolledBack`].
+    ///
+    /// # Errors
+    /// When one of them is not understood, or they contradict each other.
+    pub fn rebuild<'r>(
+        image: Option<&[u8]>,
+        records: impl IntoIterator<Item = &'r Record>,
+    ) -> Result<Replica, RecoveryError> {
         let mut replica = Replica::of_image(image, nobodys_state())?;
         for record in records {
             replica.apply(record)?;
         }
-        Ok(Self::with_replica(config, replica))
+        Ok(replica)
     }
 
     fn with_replica(config: DirectorConfig, replica: Replica) -> Self {
@@ -188,6 +215,8 @@ impl Director {
             config,
             replica,
             random: Random::new(0),
+            seed: 0,
+            office: Office::default(),
             controller: ControllerLink::default(),
             subagents: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -244,30 +273,6 @@ impl Director {
         self.replica.relations().dedication.as_ref().map(|dedication| &dedication.agent_path)
     }
 
-    fn start(&mut self, turn: Turn<'_>, seed: u64) {
-        self.random = Random::new(seed);
-        if self.replica.relations().journal_id.is_empty() {
-            let journal_id = format!("{:016x}", self.random.child("journal id").next());
-            let node_id = self.config.node_id.clone();
-            let event = NodeEvent::JournalInitialized { node_id, journal_id, seed: seed.to_string() };
-            self.replica.take(turn, Event::Node(event));
-        }
-        self.replica.take(turn, Event::Node(NodeEvent::NodeReady { timezone: turn.around.zone.to_string() }));
-        let running: Vec<OrderId> = self.replica.relations().processes.keys().cloned().collect();
-        for id in &running {
-            self.watch_process(turn, id);
-            self.recover_slot(id);
-        }
-        for id in self.orders_by_arrival() {
-            self.order_changed(turn, &id);
-        }
-        self.replica.sweep();
-        self.uncouple_all(turn);
-        self.refresh_limit();
-        self.refresh_subagents(turn);
-        self.watch_all_files(turn);
-    }
-
     /// All orders; those at jobs in the order in which they became ready for them.
     fn orders_by_arrival(&self) -> Vec<OrderId> {
         let at_jobs = &self.replica.relations().at_jobs;
@@ -291,7 +296,7 @@ impl Director {
             LinkInput::Up { link, dialled: None } => {
                 self.deadlines.set(Reason::Uncoupled(link), turn.now.instant + self.config.timing.subagent_silence);
             }
-            LinkInput::Up { link, dialled: Some(Peer::Agent(_)) } => {
+            LinkInput::Up { link, dialled: Some(Peer::Agent(_) | Peer::Director { .. }) } => {
                 hang_up(link, "directors do not dial agents", out);
             }
             LinkInput::Failed { peer: Peer::Subagent(id), ending } => self.subagent_link_failed(turn, &id, ending),
@@ -362,10 +367,19 @@ impl Director {
         }
     }
 
-    fn on_imaged(&mut self, at: Position, out: &mut Outbox<'_, Self>) {
+    fn on_imaged(&mut self, turn: Turn<'_>, at: Position, out: &mut Outbox<'_, Self>) {
         out.imaged(at);
-        let needed = self.replica.feed_mut().release(self.controller.adopted);
-        out.release(needed.min(at.offset));
+        let (adopted, told) = (self.controller.adopted, self.replica.relations().released);
+        if self.is_working() && adopted > told && !out.is_congested() {
+            // The other director of a pair cannot know it otherwise.
+            let until_event_id = i64::try_from(adopted.0).unwrap_or(i64::MAX);
+            self.replica.take(turn, Event::Node(NodeEvent::EventsReleased { until_event_id }));
+        }
+        let needed = self.replica.feed_mut().release(adopted.max(told)).min(at.offset);
+        match &mut self.office.pair {
+            Some(pair) => pair.release(turn.now, needed, out),
+            None => out.release(needed),
+        }
     }
 
     /// A message, when the record of this step is committed.
@@ -383,6 +397,47 @@ impl Director {
             None => Reason::ControllerSilence,
         };
         self.deadlines.set(reason, turn.now.instant);
+    }
+
+    fn on_arrived(&mut self, turn: Turn<'_>, input: DirectorInput, out: &mut Outbox<'_, Self>) {
+        match input {
+            DirectorInput::Link(input) => self.on_link(turn, input, out),
+            DirectorInput::Records { reader, records } => self.on_records(reader, &records, out),
+            DirectorInput::Imaged { at } => self.on_imaged(turn, at, out),
+            // Whoever is active reads the directories when it takes up its work.
+            DirectorInput::Directory { .. } | DirectorInput::FileFound { .. } | DirectorInput::FileGone { .. }
+                if !self.is_working() => {}
+            DirectorInput::Directory { watch, .. }
+            | DirectorInput::FileFound { watch, .. }
+            | DirectorInput::FileGone { watch, .. }
+                if out.is_congested() =>
+            {
+                self.unread.insert(watch);
+            }
+            DirectorInput::Directory { watch, names } => self.directory_read(turn, &watch, &names),
+            DirectorInput::FileFound { watch, name } => self.file_found(turn, &watch, &name),
+            DirectorInput::FileGone { watch, name } => self.file_gone(turn, &watch, &name),
+            // The office has seen to it.
+            DirectorInput::Pair(_) | DirectorInput::Order { .. } | DirectorInput::RolledBack(_) => {}
+        }
+    }
+
+    /// When to look again at what no input announces.
+    fn look_ahead(&mut self, now: Now, out: &Outbox<'_, Self>) {
+        self.put_off =
+            (self.is_active() && out.is_congested()).then(|| now.instant + self.config.timing.congestion_retry);
+        if !self.is_working() {
+            (self.clock_check, self.go_on) = (None, None);
+            return;
+        }
+        let check = self.clock_check.filter(|at| *at > now.instant);
+        self.clock_check = self
+            .alarms
+            .deadline(now, self.config.timing.wall_clock_check, self.queues.next_opening())
+            .into_iter()
+            .chain(check)
+            .min();
+        self.go_on = self.has_left_something().then_some(now.instant);
     }
 
     /// Lets out what waits for the record of this step.
@@ -421,61 +476,48 @@ impl Machine for Director {
     type Promise = Outgoing;
 
     fn step(&mut self, now: Now, input: Input<DirectorInput>, out: &mut Outbox<'_, Self>) {
+        if let Input::Start { seed } = input {
+            (self.seed, self.random) = (seed, Random::new(seed));
+        }
+        let input = self.step_office(now, input, out);
         let locality = core::mem::take(&mut self.config.locality);
         let turn = Turn::new(now, out.journal().epoch(), &locality);
+        self.follow_office(turn, out);
         // Others are not to wait for what was left.
-        let goes_on = matches!(input, Input::Start { .. } | Input::Due);
+        let goes_on = matches!(input, Some(Input::Start { .. } | Input::Due));
         match input {
-            Input::Start { seed } => self.start(turn, seed),
-            Input::Due => self.on_due(turn, out),
-            Input::Stored(_) => {}
-            Input::Arrived(input) => match input {
-                DirectorInput::Link(input) => self.on_link(turn, input, out),
-                DirectorInput::Records { reader, records } => self.on_records(reader, &records, out),
-                DirectorInput::Imaged { at } => self.on_imaged(at, out),
-                DirectorInput::Directory { watch, .. }
-                | DirectorInput::FileFound { watch, .. }
-                | DirectorInput::FileGone { watch, .. }
-                    if out.is_congested() =>
-                {
-                    self.unread.insert(watch);
-                }
-                DirectorInput::Directory { watch, names } => self.directory_read(turn, &watch, &names),
-                DirectorInput::FileFound { watch, name } => self.file_found(turn, &watch, &name),
-                DirectorInput::FileGone { watch, name } => self.file_gone(turn, &watch, &name),
-            },
+            None | Some(Input::Start { .. } | Input::Stored(_)) => {}
+            Some(Input::Due) => self.on_due(turn, out),
+            Some(Input::Arrived(input)) => self.on_arrived(turn, input, out),
         }
-        if turn.around.now < self.last_clock {
-            self.queues.look_again();
+        if self.is_working() {
+            if turn.around.now < self.last_clock {
+                self.queues.look_again();
+            }
+            self.last_clock = turn.around.now;
+            self.on_alarms(turn, out);
+            self.read_unread(turn, out);
+            if goes_on && !out.is_congested() {
+                self.go_on(turn);
+            }
+            self.react(turn);
+            self.replica.commit(out);
         }
-        self.last_clock = turn.around.now;
-        self.on_alarms(turn, out);
-        self.read_unread(turn, out);
-        if goes_on && !out.is_congested() {
-            self.go_on(turn);
-        }
-        self.react(turn);
-        self.replica.commit(out);
         self.let_out(turn, out);
+        self.send_events(out);
+        self.settle_office(now, out);
         for act in core::mem::take(&mut self.acts) {
             out.hint(act);
         }
-        self.send_events(out);
-        let check = self.clock_check.filter(|at| *at > now.instant);
-        self.clock_check = self
-            .alarms
-            .deadline(now, self.config.timing.wall_clock_check, self.queues.next_opening())
-            .into_iter()
-            .chain(check)
-            .min();
-        self.put_off = out.is_congested().then(|| now.instant + self.config.timing.congestion_retry);
-        self.go_on = self.has_left_something().then_some(now.instant);
+        self.look_ahead(now, out);
         self.config.locality = locality;
     }
 
     fn deadline(&self) -> Option<Instant> {
         // What is due would be put off again at once.
-        self.put_off.or_else(|| self.go_on.into_iter().chain(self.deadlines.next()).chain(self.clock_check).min())
+        let own =
+            self.put_off.or_else(|| self.go_on.into_iter().chain(self.deadlines.next()).chain(self.clock_check).min());
+        own.into_iter().chain(self.pair().and_then(Pair::deadline)).min()
     }
 
     fn check(&self) {
@@ -484,6 +526,12 @@ impl Machine for Director {
         assert_eq!(self.replica.pending_len(), 0, "something was decided but not written");
         for (link, id) in &self.links {
             assert!(self.subagents.get(id).is_some_and(|subagent| subagent.has_link(*link)), "{link} leads nowhere");
+        }
+        if let Some(pair) = self.pair() {
+            pair.check();
+        }
+        if !self.is_working() {
+            return;
         }
         let relations = self.replica.relations();
         // It looks at all processes, which is too much after every step of production.

@@ -139,8 +139,9 @@ impl Director {
             subagent.address = address;
             if is_new {
                 self.arm(turn, &id, SubagentReason::Redial, Duration::ZERO);
-                // What the predecessor has heard last is not known; not later than now.
-                self.lease_from_now(turn, &id);
+                // What the predecessor has heard last is not known; not later than when it must have ceased to be sure.
+                let lease = self.config.timing.reconnect_timeout + self.config.timing.loss_margin;
+                self.arm(turn, &id, SubagentReason::Lost, lease + self.office.doubt());
             }
             if has_moved {
                 self.arm(turn, &id, SubagentReason::Silence, Duration::ZERO);
@@ -167,9 +168,13 @@ impl Director {
         out: &mut Outbox<'_, Self>,
     ) {
         let Some(subagent) = self.subagents.get_mut(id) else { return };
+        // To couple and to return signs of life renews a lease.
+        let is_sure = self.office.is_sure(turn.now.instant, out.journal().role());
         match reason {
             SubagentReason::Redial => {
-                if let Phase::Waiting = subagent.phase {
+                if !is_sure {
+                    self.arm(turn, id, SubagentReason::Redial, self.config.timing.redial);
+                } else if let Phase::Waiting = subagent.phase {
                     subagent.phase = Phase::Dialling;
                     let address = subagent.address.clone();
                     self.arm(turn, id, SubagentReason::Coupling, self.config.timing.coupling);
@@ -183,7 +188,9 @@ impl Director {
             },
             SubagentReason::Beat => {
                 if let Some(session) = subagent.session() {
-                    let (link, session, heard) = (session.link, session.number, session.heard);
+                    let heard = session.heard;
+                    let (link, session) = (session.link, session.number);
+                    let heard = if is_sure { heard } else { 0 };
                     self.arm(turn, id, SubagentReason::Beat, self.config.timing.heartbeat);
                     say_now(link, &ToSubagent::Beat { session, heard }, out);
                 }

@@ -121,6 +121,9 @@ pub enum FromAgent {
         end: EventId,
         /// The items which the agent has, with their revisions.
         items: Vec<(ItemKey, Option<u32>)>,
+        /// The epoch of the director. Controllers do not hear one of a lower epoch than they have seen.
+        #[serde(with = "epoch")]
+        epoch: Epoch,
     },
     /// Not coupled; the answer to [`ToAgent::Couple`].
     Refused {

@@ -673,7 +673,8 @@ impl Pair {
     }
 
     /// The member that is the other node is silent or dead. Somebody else in its seat is no sign of its life.
-    fn is_peer_lost(&self, now: Instant) -> bool {
+    #[must_use]
+    pub fn is_peer_lost(&self, now: Instant) -> bool {
         self.peer().is_lost(now, self.config.timing.silence)
     }
 
