@@ -2,8 +2,8 @@
 //!
 //! A message, a reply or a process launch that asserts something about the journal must not happen before the journal
 //! says so on disk. The condition travels with the effect, as a value that only the [`Outbox`](crate::outbox::Outbox) makes:
-//! *durable* means this node's storage has the record, *put* that it has the cells, and *committed* that no single failure
-//! can take the record back.
+//! *durable* means this node's storage has the record, *put* that it has the cells, *committed* that no single failure can
+//! take the record back, and *confirmed* that besides this node was still the active one after the promise was made.
 //!
 //! A fence cannot be made elsewhere, and it cannot be kept beyond the step that made it (a record at its offset might be
 //! another one by then). This machine compiles:
@@ -99,10 +99,12 @@ pub(crate) enum Level {
     Committed,
     /// This node's storage has a number of puts. For votes.
     Put,
+    /// A question to the standby is answered, and what was in the journal is committed. For what only shows the state.
+    Confirmed,
 }
 
 impl Level {
-    pub(crate) const ALL: [Self; 3] = [Self::Durable, Self::Committed, Self::Put];
+    pub(crate) const ALL: [Self; 4] = [Self::Durable, Self::Committed, Self::Put, Self::Confirmed];
 }
 
 /// "After all records before an offset are durable", or committed, or "after this many puts are durable". Valid within the
@@ -133,7 +135,7 @@ impl Fence<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Condition {
     pub(crate) level: Level,
-    /// An offset, or a number of puts.
+    /// An offset, or a number of puts or questions.
     pub(crate) mark: u64,
 }
 
@@ -152,7 +154,7 @@ impl Condition {
     pub(crate) fn is_within(self, end: Offset) -> bool {
         match self.level {
             Level::Durable | Level::Committed => self.mark <= end.0,
-            Level::Put => true,
+            Level::Put | Level::Confirmed => true,
         }
     }
 }

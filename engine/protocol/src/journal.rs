@@ -16,7 +16,8 @@
 //! Only a node that is alone or coupled writes records of its own; only a following node takes over those of another, cuts
 //! off some, or begins anew at an image of the active ([installing](Journal::installing)). Who may be what is decided elsewhere (by the pair and its watch); a single node is always alone.
 
-use crate::fence::Level;
+use crate::confirmation::Confirmations;
+use crate::fence::{Condition, Level};
 use crate::limit::{Full, Limits};
 use crate::record::{Epoch, Misplaced, Offset, Position, Record};
 use crate::tail::Tail;
@@ -44,6 +45,8 @@ pub struct Journal {
     installing: Option<Position>,
     /// Covers at least what is after `durable` and, when coupled, what the standby has not acknowledged.
     tail: Tail,
+    /// Whether the standby still follows.
+    confirmations: Confirmations,
 }
 
 /// What a node is to its journal.
@@ -105,6 +108,8 @@ pub struct Watermarks {
     pub puts: u64,
     /// How many of them are on the disk.
     pub durable_puts: u64,
+    /// How many questions to the standby are answered, with all committed that was to be shown. Never goes back.
+    pub confirmed: u64,
 }
 
 impl Watermarks {
@@ -113,6 +118,7 @@ impl Watermarks {
             Level::Durable => self.durable.0,
             Level::Committed => self.committed.0,
             Level::Put => self.durable_puts,
+            Level::Confirmed => self.confirmed,
         }
     }
 
@@ -134,6 +140,7 @@ impl Watermarks {
     pub fn check_after(&self, earlier: &Self, truncated: bool) {
         assert!(self.committed >= earlier.committed, "commits were taken back: {earlier:?}, then {self:?}");
         assert!(self.durable_puts >= earlier.durable_puts, "puts were taken back: {earlier:?}, then {self:?}");
+        assert!(self.confirmed >= earlier.confirmed, "confirmations were taken back: {earlier:?}, then {self:?}");
         assert!(truncated || self.durable >= earlier.durable, "durable went back: {earlier:?}, then {self:?}");
         assert!(truncated || self.end >= earlier.end, "records vanished: {earlier:?}, then {self:?}");
     }
@@ -171,6 +178,7 @@ impl Journal {
             durable_puts: 0,
             installing: None,
             tail: Tail::new(end),
+            confirmations: Confirmations::default(),
         }
     }
 
@@ -196,7 +204,8 @@ impl Journal {
             Role::Alone | Role::Following { .. } => None,
         };
         let Self { durable, committed, puts, durable_puts, .. } = *self;
-        Watermarks { end: self.end().offset, durable, acked, committed, puts, durable_puts }
+        let confirmed = self.confirmations.confirmed();
+        Watermarks { end: self.end().offset, durable, acked, committed, puts, durable_puts, confirmed }
     }
 
     /// What this node is to the journal.
@@ -327,6 +336,26 @@ impl Journal {
         Ok(())
     }
 
+    /// What opens when everything is committed, and the standby, if there is one, has said later than now that it follows.
+    pub(crate) fn want_confirmation(&mut self) -> Condition {
+        let end = self.end().offset;
+        match self.role {
+            Role::Coupled { .. } => Condition { level: Level::Confirmed, mark: self.confirmations.want(end) },
+            Role::Alone | Role::Following { .. } => Condition { level: Level::Committed, mark: end.0 },
+        }
+    }
+
+    /// The question that the standby is to be asked now, or once more.
+    pub(crate) fn ask_confirmation(&mut self) -> Option<u64> {
+        self.confirmations.ask()
+    }
+
+    /// The standby has received this question of the present stream, and follows.
+    pub(crate) fn confirm(&mut self, number: u64) {
+        self.confirmations.answered(number);
+        self.settle();
+    }
+
     /// The active has told that everything before `offset` is committed, of a journal whose part we are.
     pub(crate) fn told_committed(&mut self, offset: Offset) {
         if let Role::Following { told } = &mut self.role {
@@ -371,6 +400,7 @@ impl Journal {
         self.epoch = self.epoch.max(epoch);
         if !matches!(self.role, Role::Following { .. }) {
             self.role = Role::Following { told: self.committed };
+            self.confirmations.give_up();
             self.settle();
         }
     }
@@ -450,6 +480,7 @@ impl Journal {
             Role::Coupled { acked } => (self.durable.min(acked), self.durable.min(acked)),
         };
         self.committed = self.committed.max(sure);
+        self.confirmations.settle(self.committed, matches!(self.role, Role::Coupled { .. }));
         self.tail.forget_before(confirmed);
     }
 

@@ -110,6 +110,7 @@ extern crate alloc;
 
 mod bytes;
 pub mod checksum;
+mod confirmation;
 pub mod deadline;
 pub mod event_id;
 pub mod fence;

@@ -3,7 +3,7 @@
 //! It lives for one step. It lets a machine write to the journal, move the marks, and create effects; it lets promises
 //! out through the gate only. The host does not see an outbox but what comes out of it: effects that may happen now.
 
-use crate::fence::{Fence, Level};
+use crate::fence::{Condition, Fence, Level};
 use crate::gate::Gate;
 use crate::journal::{AppendError, Diverged, Generation, Journal, Stored, Uncuttable};
 use crate::limit::{self, Full};
@@ -123,6 +123,14 @@ impl<'step, M: Machine> Outbox<'step, M> {
     #[must_use]
     pub fn committed(&self) -> Fence<'step> {
         self.fence(Level::Committed, self.journal.end().offset)
+    }
+
+    /// The fence that opens when everything in the journal is committed, and this node was still active after now, which a
+    /// standby has to confirm. For what only shows the state and would be wrong if it were old: a look, a refusal.
+    #[must_use]
+    pub fn confirmed(&mut self) -> Fence<'step> {
+        let Condition { level, mark } = self.journal.want_confirmation();
+        Fence::new(level, mark, self.journal.generation())
     }
 
     /// The fence that opens when everything in the journal is durable here. For whatever this node alone asserts.
@@ -249,6 +257,17 @@ impl<M: Machine> Outbox<'_, M> {
         Ok(())
     }
 
+    /// The question that the standby is to be asked, or asked once more, whether it follows.
+    pub(crate) fn ask_confirmation(&mut self) -> Option<u64> {
+        self.journal.ask_confirmation()
+    }
+
+    /// The standby has answered that question, in the present stream.
+    pub(crate) fn confirm(&mut self, number: u64) {
+        self.journal.confirm(number);
+        self.settle();
+    }
+
     /// Takes note, as a following node, of what the active has committed. The caller has verified that this journal is
     /// part of the active's, or that of a successor.
     pub fn told_committed(&mut self, offset: Offset) {
@@ -288,7 +307,7 @@ impl<M: Machine> Outbox<'_, M> {
     /// active to make them.
     pub fn follow(&mut self, epoch: Epoch) {
         self.journal.follow(epoch);
-        self.gate.retain(|condition| condition.level != Level::Committed);
+        self.gate.retain(|condition| !matches!(condition.level, Level::Committed | Level::Confirmed));
         self.settle();
     }
 

@@ -47,6 +47,7 @@ impl Standing {
             committed: Offset::ZERO,
             puts: 0,
             durable_puts: 0,
+            confirmed: 0,
         },
         held: 0,
     };

@@ -343,6 +343,7 @@ mod tests {
             committed: Offset(9),
             puts: 0,
             durable_puts: 0,
+            confirmed: 0,
         };
         let mut commits = CommitTimes { total: Duration::from_millis(1500), ..CommitTimes::default() };
         commits.classes[0] = 2;

@@ -1,4 +1,4 @@
-//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES]] [--fine] [--images] [--plant BUG]`. Ends with 1
+//! Looks at all runs of a small cluster: `explore [STATES [ADDS CRASHES LOSSES DUES SWITCHES LOOKS]] [--fine] [--images] [--plant BUG]`. Ends with 1
 //! when something is violated. With `--images` nodes take an image after each other record, and release the records before.
 
 use baton_protocol::pair::planted::{Bug, Bugs};
@@ -11,7 +11,8 @@ fn main() -> ExitCode {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let most = numbers.first().copied().unwrap_or(usize::MAX);
     let mut budget = Budget::SMALL;
-    let fields = [&mut budget.adds, &mut budget.crashes, &mut budget.losses, &mut budget.dues, &mut budget.switches];
+    let Budget { adds, crashes, losses, dues, switches, looks } = &mut budget;
+    let fields = [adds, crashes, losses, dues, switches, looks];
     for (field, number) in fields.into_iter().zip(numbers.iter().skip(1)) {
         *field = u8::try_from(*number).unwrap_or(u8::MAX);
     }

@@ -24,6 +24,8 @@ pub struct Audit {
     activations: usize,
     /// What is decided, by epoch.
     decided: BTreeMap<Epoch, EpochRecord>,
+    /// Who has looked, and how much was committed then.
+    looks: BTreeMap<u32, usize>,
 }
 
 /// What is wrong.
@@ -44,6 +46,7 @@ impl Audit {
         no_trouble(host, news)?;
         self.one_record_in_an_epoch(host)?;
         self.answers_are_committed(left)?;
+        self.what_is_shown_is_present(host, left)?;
         acknowledgements_are_durable(host, left)
     }
 
@@ -57,6 +60,11 @@ impl Audit {
         let result = self.look(copy, news, left);
         self.compared[copy.seat() as usize] = compared;
         result
+    }
+
+    /// Somebody looks now.
+    pub fn looked(&mut self, look: u32) {
+        self.looks.insert(look, self.committed.len());
     }
 
     /// The numbers that are committed.
@@ -93,6 +101,7 @@ impl Audit {
         let end = length(survivor.disk().end().offset);
         let same = self.committed.iter().take(end).take_while(|record| is_there(record)).count();
         self.committed.truncate(same);
+        self.looks.clear();
         for compared in &mut self.compared {
             *compared = same.min(*compared);
         }
@@ -260,6 +269,22 @@ impl Audit {
                 && !self.numbers().any(|committed| committed == *number)
             {
                 return Err(format!("S2: {number} is answered but not committed"));
+            }
+        }
+        Ok(())
+    }
+
+    /// S11: who looks sees all that was committed when it began to look, and nothing that is not committed.
+    fn what_is_shown_is_present(&mut self, host: &Host, left: &[Left]) -> Result<(), Violation> {
+        for left in left {
+            let Left::Seen(look, seen) = left else { continue };
+            // What was asked before a person accepted a loss is not told any more.
+            let Some(least) = self.looks.remove(look) else { continue };
+            if !(least..=self.committed.len()).contains(seen) {
+                let (seat, committed) = (host.seat(), self.committed.len());
+                return Err(format!(
+                    "S11: {seat} shows {seen} records to who began to look at {least}, {committed} are committed"
+                ));
             }
         }
         Ok(())

@@ -42,11 +42,13 @@ pub struct Budget {
     pub dues: u8,
     /// Switch-overs that are ordered.
     pub switches: u8,
+    /// Clients that want to see the list.
+    pub looks: u8,
 }
 
 impl Budget {
     /// What is exhausted in each run of the tests.
-    pub const SMALL: Self = Self { adds: 2, crashes: 2, losses: 1, dues: 2, switches: 0 };
+    pub const SMALL: Self = Self { adds: 2, crashes: 2, losses: 1, dues: 2, switches: 0, looks: 0 };
 }
 
 /// How finely runs differ.
@@ -87,6 +89,8 @@ pub enum Step {
     Start(Seat),
     /// A person orders a switch-over.
     SwitchOver(Seat),
+    /// A client wants to see the list.
+    Look(Seat),
 }
 
 /// A small cluster. Cloning shares what the next step does not touch.
@@ -328,6 +332,9 @@ impl Small {
         if is_active && self.budget.adds > 0 {
             steps.push(Step::Add(seat));
         }
+        if is_active && self.budget.looks > 0 {
+            steps.push(Step::Look(seat));
+        }
         if is_active && self.budget.switches > 0 {
             steps.push(Step::SwitchOver(seat));
         }
@@ -411,6 +418,13 @@ impl Small {
                         self.input(other, PairInput::Up(seat))?;
                     }
                 }
+            }
+            Step::Look(seat) => {
+                self.budget.looks -= 1;
+                let (now, look) = (self.clocks[seat as usize], u32::from(self.budget.looks));
+                self.audit.change(|audit| audit.looked(look));
+                let left = self.hosts[seat as usize].change(|host| host.look(now, look));
+                self.after(seat, left)?;
             }
             Step::SwitchOver(seat) => {
                 self.budget.switches -= 1;

@@ -213,6 +213,8 @@ pub enum Left {
     Added(Number),
     /// To a client: not now, not here.
     Refused(Number),
+    /// To who has looked: how long the list was.
+    Seen(u32, usize),
 }
 
 /// A host. See the module.
@@ -397,6 +399,11 @@ impl Host {
         self.step(now, Input::Arrived(ToyInput::AddLong(number, length)))
     }
 
+    /// A client wants to see the list.
+    pub fn look(&mut self, now: Instant, look: u32) -> Vec<Left> {
+        self.step(now, Input::Arrived(ToyInput::Look(look)))
+    }
+
     /// From now on storage answers no reading.
     pub fn hold_reads(&mut self) {
         self.held_reads = Some(Vec::new());
@@ -478,6 +485,9 @@ impl Host {
                         Effect::Hint(ToyHint::News(news)) => self.news.push(news),
                         Effect::Hint(ToyHint::Refused(number)) => left.push(Left::Refused(number)),
                         Effect::Promise { promise: ToyPromise::Added(number, _), .. } => left.push(Left::Added(number)),
+                        Effect::Promise { promise: ToyPromise::Seen(look, length), .. } => {
+                            left.push(Left::Seen(look, length));
+                        }
                     }
                 }
             }

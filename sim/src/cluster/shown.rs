@@ -39,11 +39,13 @@ pub enum Sometimes {
     CaughtUpFromImage,
     /// A standby that was getting an image got a newer one instead.
     NewerImage,
+    /// Somebody has looked, and was shown the list.
+    Seen,
 }
 
 impl Sometimes {
     /// All.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::TookOver,
         Self::WentOnAlone,
         Self::SwitchedOver,
@@ -60,6 +62,7 @@ impl Sometimes {
         Self::BothAsked,
         Self::CaughtUpFromImage,
         Self::NewerImage,
+        Self::Seen,
     ];
 }
 

@@ -48,6 +48,12 @@ enum Event {
         other: Seat,
         link: u64,
     },
+    /// A host notices that there is a link.
+    Up {
+        at: Seat,
+        of: Seat,
+        link: u64,
+    },
     LinkDown {
         at: Seat,
         of: Seat,
@@ -72,6 +78,10 @@ enum Event {
     Ask {
         client: usize,
         attempt: u64,
+    },
+    Look {
+        seat: Seat,
+        look: u32,
     },
     Single,
     /// A person orders once more what the survivor of a disaster is to do.
@@ -119,6 +129,7 @@ struct World {
     syncing: BTreeSet<Seat>,
     clients: Vec<Client>,
     next_number: Number,
+    looks: u32,
     answered: BTreeSet<Number>,
     failed: Option<(Failure, Instant)>,
     /// Who has survived a disaster, what it is told to do, and the epoch before.
@@ -188,6 +199,7 @@ impl World {
             syncing: BTreeSet::new(),
             clients,
             next_number: 0,
+            looks: 0,
             answered: BTreeSet::new(),
             failed: None,
             survivor: None,
@@ -315,10 +327,22 @@ impl World {
                     return Ok(());
                 }
                 self.links.insert((first, second), link);
-                self.input(first, PairInput::Up(second))?;
-                self.input(second, PairInput::Up(first))
+                self.happen(Event::Up { at: first, of: second, link })?;
+                self.happen(Event::Up { at: second, of: first, link })
+            }
+            Event::Up { at, of, link } => {
+                if self.paused.contains(&at) {
+                    return self.later(at, Event::Up { at, of, link });
+                }
+                if self.links.get(&order(at, of)) != Some(&link) {
+                    return Ok(());
+                }
+                self.input(at, PairInput::Up(of))
             }
             Event::LinkDown { at, of, refused } => {
+                if self.paused.contains(&at) {
+                    return self.later(at, Event::LinkDown { at, of, refused });
+                }
                 if self.links.contains_key(&order(at, of)) {
                     return Ok(());
                 }
@@ -378,6 +402,7 @@ impl World {
             }
             Event::Fault(fault) => self.fault(fault),
             Event::Ask { client, attempt } => self.ask(client, attempt),
+            Event::Look { seat, look } => self.look(seat, look),
             Event::Single => self.fail(),
             Event::Insist => self.insist(),
             Event::FoundByTwo => self.input(Seat::First, PairInput::Ordered(Order::Found)),
@@ -427,6 +452,7 @@ impl World {
         state.attempt = attempt;
         let (seat, number) = (state.at, state.number);
         self.at(PATIENCE, Event::Ask { client, attempt: attempt + 1 });
+        self.begin_to_look()?;
         if !self.hosts[seat as usize].is_running() {
             // The connection is refused.
             self.at(Duration::from_millis(50), Event::Ask { client, attempt: attempt + 1 });
@@ -436,6 +462,27 @@ impl World {
             return Ok(());
         }
         let left = self.hosts[seat as usize].add(self.now, number);
+        self.after(seat, left)
+    }
+
+    /// Somebody looks at one of the nodes.
+    fn begin_to_look(&mut self) -> Result<(), String> {
+        let seat = if self.choice.below(2) == 0 { Seat::First } else { Seat::Second };
+        self.looks += 1;
+        self.audit.looked(self.looks);
+        if self.paused.contains(&seat) {
+            // What waits in several sockets is read in any order.
+            self.backlog.entry(seat).or_default().insert(0, Event::Look { seat, look: self.looks });
+            return Ok(());
+        }
+        self.look(seat, self.looks)
+    }
+
+    fn look(&mut self, seat: Seat, look: u32) -> Result<(), String> {
+        if !self.hosts[seat as usize].is_running() {
+            return Ok(());
+        }
+        let left = self.hosts[seat as usize].look(self.now, look);
         self.after(seat, left)
     }
 
@@ -495,6 +542,7 @@ impl World {
                 Left::Message(to, envelope) => self.send(seat, to, envelope),
                 Left::Added(number) => self.answered(number)?,
                 Left::Refused(number) => self.refused(number),
+                Left::Seen(..) => *self.seen.entry(Sometimes::Seen).or_default() += 1,
             }
         }
         self.wake(seat);

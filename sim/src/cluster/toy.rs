@@ -56,6 +56,8 @@ pub enum ToyInput {
     Add(Number),
     /// The same, in a record of at least so many bytes.
     AddLong(Number, usize),
+    /// A client wants to see the list.
+    Look(u32),
     /// An image of the list is durable.
     Imaged(Position),
     /// Storage has begun anew with this image, as [`ToyHint::Rebuild`] asked for.
@@ -82,6 +84,8 @@ pub enum ToyPromise {
     Pair(Seat, Envelope),
     /// The number is in the list, which is this long.
     Added(Number, usize),
+    /// The list was this long when it was looked at, and no other node was active then.
+    Seen(u32, usize),
 }
 
 /// To whom.
@@ -91,6 +95,8 @@ pub enum ToyLane {
     Pair(PairLane),
     /// A client.
     Client(Number),
+    /// Who looks.
+    Look(u32),
 }
 
 impl gate::Promise for ToyPromise {
@@ -168,6 +174,14 @@ impl Toy {
         }
     }
 
+    fn look(&self, look: u32, out: &mut Outbox<'_, Self>) {
+        if self.pair.is_active() {
+            let fence = out.confirmed();
+            // Who gets no answer, looks again.
+            let _ = out.promise(fence, ToyLane::Look(look), ToyPromise::Seen(look, self.list.len()));
+        }
+    }
+
     /// Does what has happened to the pair until nothing more happens.
     fn react(&mut self, now: Now, out: &mut Outbox<'_, Self>) {
         loop {
@@ -230,6 +244,7 @@ impl Machine for Toy {
             Input::Arrived(ToyInput::Pair(input)) => self.pair.take(now, input, out),
             Input::Arrived(ToyInput::Add(number)) => self.add(number, 0, out),
             Input::Arrived(ToyInput::AddLong(number, length)) => self.add(number, length, out),
+            Input::Arrived(ToyInput::Look(look)) => self.look(look, out),
             Input::Arrived(ToyInput::Imaged(at)) => {
                 out.imaged(at);
                 self.pair.release(now, at.offset, out);

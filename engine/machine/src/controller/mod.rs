@@ -76,7 +76,8 @@ pub enum ControllerInput {
         /// What.
         command: Command,
     },
-    /// The host has looked at the state, for a caller: answered by [`Outgoing::Seen`] when all that was to be seen is committed.
+    /// The host has looked at the state, for a caller: answered by [`Outgoing::Seen`] when all that was to be seen is committed,
+    /// and no other node can have been active meanwhile.
     Look {
         /// Who.
         caller: CallerId,
@@ -472,11 +473,13 @@ impl Controller {
         self.go_on = self.has_left_something().then_some(now.instant);
     }
 
-    /// Lets out what waits for the record of this step.
-    fn let_out(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
+    /// Lets out what waits for the record of this step; or, where there is none, for the standby to say that it still follows:
+    /// else an answer might be drawn from a state which a new active has changed meanwhile.
+    fn let_out(&mut self, turn: Turn<'_>, is_written: bool, out: &mut Outbox<'_, Self>) {
         for (lane, outgoing) in core::mem::take(&mut self.outgoing) {
-            let fence = out.committed();
             let is_question = matches!(outgoing, Outgoing::Seen);
+            let is_shown = is_question || matches!(outgoing, Outgoing::Reply(_));
+            let fence = if is_shown && !is_written { out.confirmed() } else { out.committed() };
             if out.promise(fence, lane, outgoing).is_err() {
                 match lane {
                     Lane::Link(link) => self.give_up_later(turn, link),
@@ -533,6 +536,7 @@ impl Machine for Controller {
             Some(Input::Due) => self.on_due(turn, out),
             Some(Input::Arrived(input)) => self.on_arrived(turn, input, out),
         }
+        let mut is_written = false;
         if self.office.is_working() {
             self.on_alarms(turn, out);
             if goes_on {
@@ -542,9 +546,10 @@ impl Machine for Controller {
             self.flush_commands(turn, out);
             if let Some(committing) = self.replica.commit(out) {
                 self.serve_readers(&committing.events);
+                is_written = true;
             }
         }
-        self.let_out(turn, out);
+        self.let_out(turn, is_written, out);
         self.settle_office(now, out);
         self.look_ahead(now, out);
         self.config.locality = locality;

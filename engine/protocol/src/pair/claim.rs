@@ -237,6 +237,13 @@ impl Pair {
         }
     }
 
+    /// There is a link that was not there, perhaps, when the question left.
+    pub(super) fn ask_once_more<M: Paired>(&mut self, seat: Seat, out: &mut Outbox<'_, M>) {
+        if let Some(question) = self.proposer.open_question() {
+            self.promise_vote(seat, Message::Question(question), out);
+        }
+    }
+
     /// Lets out what depends on the vote, when that is durable.
     fn promise_vote<M: Paired>(&mut self, to: Seat, message: Message, out: &mut Outbox<'_, M>) {
         if self.config.bugs.has(Bug::ForgetVote) {

@@ -7,6 +7,7 @@ use super::{Duty, EPOCHS_CELL, Happened, Pair, PairLane, Paired, Trouble, put};
 use crate::journal::{AppendError, Uncuttable};
 use crate::outbox::Outbox;
 use crate::record::{Offset, Position, Record};
+use crate::register::Accepted;
 use alloc::vec::Vec;
 
 /// The office of the standby.
@@ -60,6 +61,26 @@ impl Pair {
         let Duty::Standby(Standby { session: Some(mine) }) = self.duty else { return };
         let is_whole = sent.is_some_and(|(session, offset)| mine == session && offset <= out.journal().end().offset);
         if is_whole { self.acknowledge_all(out) } else { self.join(out) }
+    }
+
+    /// The other node says for the first time in this epoch that it is active: what was asked of it before, it did not heed.
+    pub(super) fn join_who_became_active<M: Paired>(&mut self, decided: Option<Accepted>, out: &mut Outbox<'_, M>) {
+        let peer = self.config.seat.peer();
+        let Some(record) = decided.map(|decided| decided.record).filter(|record| record.active == peer) else { return };
+        if record.epoch <= self.heard_active {
+            return;
+        }
+        self.heard_active = record.epoch;
+        if matches!(self.duty, Duty::Standby(Standby { session: None })) && !self.is_fetching() {
+            self.join(out);
+        }
+    }
+
+    /// The active wants to know whether this node still follows: then nobody else is active.
+    pub(super) fn say_whether_it_follows<M: Paired>(&self, session: Session, number: u64, out: &mut Outbox<'_, M>) {
+        if matches!(&self.duty, Duty::Standby(standby) if standby.session == Some(session)) {
+            self.hint(self.config.seat.peer(), Message::Confirmed { session, number }, out);
+        }
     }
 
     /// Records follow from here on.

@@ -39,6 +39,8 @@ pub(super) struct Stream {
     reading: Option<u64>,
     /// Up to where the standby was promised to hear what is committed.
     told: Offset,
+    /// The last question whether the standby follows.
+    asked: u64,
 }
 
 impl Active {
@@ -61,6 +63,7 @@ impl Pair {
         self.tell_committed(out);
         self.couple(now, out);
         self.uncouple(now, out);
+        self.confirm(out);
     }
 
     /// The standby wants records.
@@ -268,6 +271,34 @@ impl Pair {
         let _ = out.promise(out.committed(), M::pair_lane(PairLane::Committed), promise);
     }
 
+    /// Asks the standby whether it still follows, when somebody waits for that.
+    fn confirm<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+        // A standby that has acknowledged nothing yet does not follow yet.
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.acked.is_some()) else { return };
+        let Some(number) = out.ask_confirmation().filter(|number| *number > stream.asked) else { return };
+        stream.asked = number;
+        let session = stream.session;
+        if self.config.bugs.has(Bug::ShowUnconfirmed) {
+            return out.confirm(number);
+        }
+        self.hint(self.config.seat.peer(), Message::Confirm { session, number }, out);
+    }
+
+    /// The question, or the answer, may be lost.
+    pub(super) fn confirm_once_more(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.asked = 0;
+        }
+    }
+
+    /// The standby follows.
+    pub(super) fn confirmed<M: Paired>(&mut self, session: Session, number: u64, out: &mut Outbox<'_, M>) {
+        let is_present = self.stream.as_ref().is_some_and(|stream| stream.session == session);
+        if is_present && self.is_active() {
+            out.confirm(number);
+        }
+    }
+
     /// Couples with a standby that has nearly everything: first lets commits wait for it, and when it has all that is
     /// committed, asks. For from the moment of asking it may take over.
     fn couple<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
@@ -358,6 +389,7 @@ impl Stream {
             bytes: 0,
             reading: None,
             told: Offset::ZERO,
+            asked: 0,
         }
     }
 

@@ -127,6 +127,20 @@ pub enum Message {
         /// The piece.
         piece: ImagePiece,
     },
+    /// The active asks whether the standby still follows. Asserts nothing.
+    Confirm {
+        /// Which stream.
+        session: Session,
+        /// Which question.
+        number: u64,
+    },
+    /// The standby does, and has not asked for a take-over.
+    Confirmed {
+        /// Which stream.
+        session: Session,
+        /// To which question.
+        number: u64,
+    },
 }
 
 /// A piece of an image, and what the whole is.
@@ -268,6 +282,16 @@ impl Message {
                 to.word(piece.checksum);
                 to.0.extend_from_slice(&piece.bytes);
             }
+            Self::Confirm { session, number } => {
+                to.byte(11);
+                session.write(to);
+                to.word(*number);
+            }
+            Self::Confirmed { session, number } => {
+                to.byte(12);
+                session.write(to);
+                to.word(*number);
+            }
         }
     }
 
@@ -313,6 +337,8 @@ impl Message {
                 }
                 Self::Piece { session, at, from: from_byte, piece: ImagePiece { length, checksum, bytes } }
             }
+            11 => Self::Confirm { session: Session::read(from)?, number: from.word()? },
+            12 => Self::Confirmed { session: Session::read(from)?, number: from.word()? },
             _ => return None,
         })
     }

@@ -353,6 +353,8 @@ pub struct Pair {
     look_again: Instant,
     /// How many questions in a row had no answer in time.
     attempts: u32,
+    /// Of the standby: in this epoch the other node has said that it is active.
+    heard_active: Epoch,
     /// The application has to go back to the end of the journal, and has not said yet that it has.
     is_rolling_back: bool,
     /// While storage has something to do: what it had confirmed, and since when that has not changed.
@@ -408,6 +410,7 @@ impl Pair {
             reads: 0,
             look_again: Instant::ZERO,
             attempts: 0,
+            heard_active: Epoch::default(),
             is_rolling_back: false,
             storage: None,
             waiting: None,
@@ -476,6 +479,7 @@ impl Pair {
             PairInput::Up(seat) => {
                 self.contacts[seat as usize].up();
                 self.greet(now, seat, out);
+                self.ask_once_more(seat, out);
             }
             PairInput::Down { seat, refused } => {
                 self.contacts[seat as usize].down(refused);
@@ -621,6 +625,7 @@ impl Pair {
                 self.look_at_members(now, out);
                 if from == self.config.seat.peer() {
                     self.heard_of_stream(sent, out);
+                    self.join_who_became_active(decided, out);
                 }
             }
             Message::Join { active, join, end, epochs } => {
@@ -634,6 +639,8 @@ impl Pair {
             Message::Offer { session, at, epochs } => self.offered(now, session, at, epochs, out),
             Message::Fetch { session, at, from, bytes } => self.fetched(session, at, (from, bytes), out),
             Message::Piece { session, at, from, piece } => self.piece_arrived(now, (session, at), from, piece, out),
+            Message::Confirm { session, number } => self.say_whether_it_follows(session, number, out),
+            Message::Confirmed { session, number } => self.confirmed(session, number, out),
         }
     }
 
@@ -650,6 +657,7 @@ impl Pair {
             self.join(out);
         }
         self.repeat_committed(out);
+        self.confirm_once_more();
     }
 
     /// Says that this node lives, and what it knows.

@@ -19,11 +19,13 @@ pub enum Bug {
     TakeOldAnswer,
     /// The active lets a standby begin anew with an image of a state that is before what the standby has.
     InstallBehind,
+    /// The active shows its state without asking the standby whether it still follows.
+    ShowUnconfirmed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AcknowledgeBeforeSync,
         Self::KeepEpoch,
         Self::CommitUnacknowledged,
@@ -32,6 +34,7 @@ impl Bug {
         Self::AcknowledgeAfterAsking,
         Self::TakeOldAnswer,
         Self::InstallBehind,
+        Self::ShowUnconfirmed,
     ];
 }
 

@@ -143,6 +143,8 @@ fn message() -> impl Strategy<Value = Message> {
             from,
             piece
         }),
+        (session(), any::<u64>()).prop_map(|(session, number)| Message::Confirm { session, number }),
+        (session(), any::<u64>()).prop_map(|(session, number)| Message::Confirmed { session, number }),
     ]
 }
 
@@ -270,7 +272,7 @@ fn nonsense_is_not_understood() {
     other[0] = 3;
     assert_eq!(Envelope::decode(&other), None, "there is no fourth seat");
     other.clone_from(&beat);
-    other[25] = 11;
+    other[25] = 13;
     assert_eq!(Envelope::decode(&other), None, "nor a message of this kind");
     other.clone_from(&beat);
     other[26] = 2;
@@ -302,6 +304,8 @@ fn golden_bytes() {
         Message::Offer { session, at, epochs },
         Message::Fetch { session, at, from: 33, bytes: 34 },
         Message::Piece { session, at, from: 35, piece },
+        Message::Confirm { session, number: 37 },
+        Message::Confirmed { session, number: 38 },
     ];
     let mut told: Vec<String> = messages.into_iter().map(|message| hex(&said(message).encode())).collect();
     let vote = Vote { promised: ballot, accepted: Some(accepted) };

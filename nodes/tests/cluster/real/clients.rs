@@ -18,9 +18,6 @@ const HEAD_START: Duration = Duration::from_millis(100);
 /// The pause before a node is asked again.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// After this time a node that was replaced has heard of it.
-const HEARD: Duration = Duration::from_secs(3);
-
 /// An order's time to start that nobody lives to see, in milliseconds.
 const NEVER: u64 = 4_000_000_000_000;
 
@@ -159,21 +156,6 @@ impl Client {
         }
     }
 
-    /// Gives a command until it is answered. A node that was replaced a moment ago, and has not heard of it, may refuse it by what was
-    /// true before (it cannot confirm it): a limit that PROTOCOL.md knows for reads. Whoever is refused what it must not be, asks again.
-    async fn give(&mut self, request: &Request) -> Answer {
-        let answer = self.caller.give(request).await;
-        if answer.status < 300 || request.is_nonsense {
-            return answer;
-        }
-        sleep(HEARD).await;
-        let again = self.caller.give(request).await;
-        if again.status < 300 {
-            self.oracle.refused_wrongly();
-        }
-        again
-    }
-
     async fn next(&mut self) -> Result<(), Failure> {
         if self.random.chance(4, 100) && !self.past.is_empty() {
             return self.repeat().await;
@@ -182,7 +164,13 @@ impl Client {
         let (request, change) = self.draw();
         let began = Instant::now();
         let patience = if self.random.chance(GIVE_UP, 100) { self.random.between(1, 200) } else { 3_600_000 };
-        let answer = timeout(Duration::from_millis(patience), self.give(&request)).await;
+        let answer = timeout(Duration::from_millis(patience), self.caller.give(&request)).await;
+        if let Ok(refused) = &answer
+            && refused.status >= 300
+            && !request.is_nonsense
+        {
+            return Err(format!("{} was refused: {refused:?}", request.key).into());
+        }
         let told = match &answer {
             Ok(answer) if answer.status < 300 => Told::Done(answer.event_id),
             Ok(_) => Told::Refused,
@@ -218,7 +206,7 @@ impl Client {
         else {
             return Ok(());
         };
-        let answer = self.give(&request).await;
+        let answer = self.caller.give(&request).await;
         if (answer.status, &answer.text) != (before.status, &before.text) {
             return Err(format!("{request:?} was first answered {before:?}, and then {answer:?}").into());
         }

@@ -60,8 +60,6 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     pub(crate) unknown: u64,
     pub(crate) repeated: u64,
-    /// Refused by a node that had been replaced.
-    pub(crate) refused_wrongly: u64,
 }
 
 impl Oracle {
@@ -86,11 +84,6 @@ impl Oracle {
     /// A command was given once more, and had the same answer.
     pub(crate) fn repeated(&self) {
         self.ledger().counts.repeated += 1;
-    }
-
-    /// A command was refused at first, and carried out when it was given again.
-    pub(crate) fn refused_wrongly(&self) {
-        self.ledger().counts.refused_wrongly += 1;
     }
 
     /// Something was seen that must not be.

@@ -240,6 +240,7 @@ impl Cluster {
                     self.believed = seat;
                     self.clients.remove(&number);
                 }
+                Left::Seen(..) => {}
                 Left::Refused(number) => {
                     self.refusals.push((seat, number));
                     if let Some(client) = self.clients.get(&number) {
