@@ -12,6 +12,7 @@ mod execution;
 mod loss;
 mod metering;
 mod observe;
+mod pairs;
 mod process;
 mod reading;
 mod recovery;
