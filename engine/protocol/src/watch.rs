@@ -3,6 +3,9 @@
 //! It keeps no journal, only its vote. It answers questions about the epoch record, and lets nobody take over from an active
 //! of which it has signs of life itself. A watch that lost its memory is a new one: it votes when both nodes have agreed
 //! that it sits there.
+//!
+//! [`Watch`] is a part of whoever hosts it: it says what is to be sent and what is to be kept, and the host sees to it that
+//! a vote leaves when it is durable. [`WatchMachine`] hosts it alone; a controller hosts one for each pair of directors.
 
 use crate::machine::{Input, Machine};
 use crate::outbox::Outbox;
@@ -14,8 +17,9 @@ use crate::pair::{NotUnderstood, PairHint, PairInput, PairLane, Trouble, VOTE_CE
 use crate::random::Random;
 use crate::register::{Answer, EpochRecord, Incarnation, Question, Refusal, Seat, Vote, Voter};
 use crate::time::{Instant, Now};
+use alloc::vec::Vec;
 
-/// The watch's part in a cluster. Hosted as [`WatchMachine`].
+/// The watch's part in a cluster. Hosted as [`WatchMachine`], or by another machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Watch {
     timing: Timing,
@@ -26,6 +30,20 @@ pub struct Watch {
     next_beat: Instant,
     /// Who it is, is durable, and may be told.
     is_named: bool,
+    /// What it votes has changed since that was kept.
+    is_changed: bool,
+    said: Vec<Said>,
+}
+
+/// What a watch wants to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Said {
+    /// To be sent, if there is a link. It asserts nothing.
+    Hint(Seat, Envelope),
+    /// To be sent when the vote that was to be kept is durable.
+    Vote(Seat, Envelope),
+    /// A person has to look.
+    Trouble(Trouble),
 }
 
 impl Watch {
@@ -39,7 +57,8 @@ impl Watch {
             Some(bytes) => decode_vote(Seat::Watch, bytes).ok_or(NotUnderstood(VOTE_CELL))?,
         };
         let contacts = [const { Contact::new() }; 2];
-        Ok(Self { timing, bugs, run: 0, voter, contacts, next_beat: Instant::ZERO, is_named: false })
+        let (next_beat, said) = (Instant::ZERO, Vec::new());
+        Ok(Self { timing, bugs, run: 0, voter, contacts, next_beat, is_named: false, is_changed: false, said })
     }
 
     /// What it votes.
@@ -60,14 +79,30 @@ impl Watch {
         self.contacts.get(seat as usize).is_some_and(Contact::is_up)
     }
 
-    fn start(&mut self, now: Now, seed: u64, out: &mut Outbox<'_, WatchMachine>) {
-        let random = Random::new(seed).child("watch");
-        self.run = random.child("run").next();
+    /// When [`Self::due`] wants to be called.
+    #[must_use]
+    pub fn next_beat(&self) -> Instant {
+        self.next_beat
+    }
+
+    /// What is to be done now, in order; after what is to be kept.
+    pub fn said(&mut self) -> Vec<Said> {
+        core::mem::take(&mut self.said)
+    }
+
+    /// What is to be kept, for [`Self::new`], if it has changed.
+    pub fn to_keep(&mut self) -> Option<Vec<u8>> {
+        core::mem::take(&mut self.is_changed).then(|| encode_vote(&self.voter))
+    }
+
+    /// The first step. `run` tells its processes apart; whoever passes on its memory to a successor gives that the same. A watch
+    /// without memory is this `incarnation`.
+    pub fn start(&mut self, now: Now, run: u64, incarnation: u64) {
+        self.run = run;
         self.is_named = self.voter.incarnation() != Incarnation(0);
         if !self.is_named {
-            let incarnation = Incarnation(random.child("incarnation").next() | 1);
-            self.voter = Voter::new(Seat::Watch, incarnation, self.voter.vote());
-            self.put_vote(out);
+            self.voter = Voter::new(Seat::Watch, Incarnation(incarnation | 1), self.voter.vote());
+            self.is_changed = true;
         }
         for contact in &mut self.contacts {
             contact.start(now.instant);
@@ -75,12 +110,25 @@ impl Watch {
         self.next_beat = now.instant;
     }
 
-    fn take(&mut self, now: Instant, input: PairInput, out: &mut Outbox<'_, WatchMachine>) {
+    /// What was to be kept at first is durable: it may say who it is.
+    pub fn named(&mut self) {
+        self.is_named = true;
+        self.greet_all();
+    }
+
+    /// It is time for a sign of life.
+    pub fn due(&mut self, now: Now) {
+        self.next_beat = now.instant + self.timing.heartbeat;
+        self.greet_all();
+    }
+
+    /// Takes what concerns it. Without room to keep a vote it votes later.
+    pub fn take(&mut self, now: Instant, input: PairInput, has_room: bool) {
         match input {
             PairInput::Up(seat) => {
                 if let Some(contact) = self.contacts.get_mut(seat as usize) {
                     contact.up();
-                    self.greet(seat, out);
+                    self.greet(seat);
                 }
             }
             PairInput::Down { seat, refused } => {
@@ -88,23 +136,23 @@ impl Watch {
                     contact.down(refused);
                 }
             }
-            PairInput::Received(envelope) => self.received(now, envelope, out),
+            PairInput::Received(envelope) => self.received(now, envelope, has_room),
             PairInput::Read { .. } | PairInput::ImageRead { .. } | PairInput::RolledBack | PairInput::Ordered(_) => {}
         }
     }
 
-    fn received(&mut self, now: Instant, envelope: Envelope, out: &mut Outbox<'_, WatchMachine>) {
+    fn received(&mut self, now: Instant, envelope: Envelope, has_room: bool) {
         let Some(contact) = self.contacts.get_mut(envelope.from as usize) else { return };
         if self.voter.founding().contradicts(envelope.founding) {
             if contact.is_strange(envelope.run) {
-                out.hint(PairHint::Trouble(Trouble::OtherCluster(envelope.from)));
+                self.said.push(Said::Trouble(Trouble::OtherCluster(envelope.from)));
             }
             return;
         }
         let member = self.voter.vote().accepted.map(|accepted| accepted.record.members.at(envelope.from));
         let heard = contact.heard(now, &envelope, member, self.timing.watch_silence);
         if contact.is_doubled() {
-            out.hint(PairHint::Trouble(Trouble::Doubled(envelope.from)));
+            self.said.push(Said::Trouble(Trouble::Doubled(envelope.from)));
         }
         if heard == Heard::NotNow {
             return;
@@ -112,20 +160,19 @@ impl Watch {
         match envelope.message {
             Message::Beat { decided, .. } => {
                 if let Some(decided) = decided
-                    && out.has_room_to_put()
-                    && self.voter.learn(decided)
+                    && has_room
                 {
-                    self.put_vote(out);
+                    self.is_changed |= self.voter.learn(decided);
                 }
             }
-            Message::Question(question) => self.vote(now, &envelope, question, out),
+            Message::Question(question) if has_room => self.vote(now, &envelope, question),
             _ => {}
         }
     }
 
-    fn vote(&mut self, now: Instant, envelope: &Envelope, question: Question, out: &mut Outbox<'_, WatchMachine>) {
+    fn vote(&mut self, now: Instant, envelope: &Envelope, question: Question) {
         let ballot = question.ballot();
-        if ballot.seat != envelope.from || !out.has_room_to_put() {
+        if ballot.seat != envelope.from {
             return;
         }
         let answer = match question {
@@ -136,13 +183,9 @@ impl Watch {
             Question::Accept { ballot, record, founding: false } => self.voter.accept(ballot, record),
             Question::Accept { ballot, record, founding: true } => self.voter.found(ballot, record),
         };
-        if !matches!(answer, Answer::Refused(_)) && !self.forgets() {
-            self.put_vote(out);
-        }
-        let to = envelope.from;
-        let answer = Outgoing { to, envelope: self.envelope(Message::Answer { ballot, answer }) };
-        // What finds no room is asked again.
-        let _ = out.promise(out.all_put(), PairLane::Vote(to), answer);
+        self.is_changed |= !matches!(answer, Answer::Refused(_)) && !self.forgets();
+        let answer = self.envelope(Message::Answer { ballot, answer });
+        self.said.push(Said::Vote(envelope.from, answer));
     }
 
     /// A planted fault: it keeps in memory only what it votes after the first record.
@@ -158,21 +201,23 @@ impl Watch {
         !is_gone && !contact.is_lost(now, self.timing.watch_silence)
     }
 
-    fn greet(&self, to: Seat, out: &mut Outbox<'_, WatchMachine>) {
+    fn greet_all(&mut self) {
+        for seat in Seat::Watch.others() {
+            self.greet(seat);
+        }
+    }
+
+    fn greet(&mut self, to: Seat) {
         if self.is_named && self.is_linked(to) {
             let ignorant = self.voter.is_ignorant();
             let message = Message::Beat { ignorant, decided: self.voter.decided(), sent: None };
-            out.hint(PairHint::Send(to, self.envelope(message)));
+            self.said.push(Said::Hint(to, self.envelope(message)));
         }
     }
 
     fn envelope(&self, message: Message) -> Envelope {
         let (incarnation, founding) = (self.voter.incarnation(), self.voter.founding());
         Envelope { from: Seat::Watch, incarnation, run: self.run, founding, message }
-    }
-
-    fn put_vote(&self, out: &mut Outbox<'_, WatchMachine>) {
-        crate::pair::put(out, VOTE_CELL, encode_vote(&self.voter));
     }
 }
 
@@ -200,21 +245,27 @@ impl Machine for WatchMachine {
     fn step(&mut self, now: Now, input: Input<PairInput>, out: &mut Outbox<'_, Self>) {
         let Self(watch) = self;
         match input {
-            Input::Start { seed } => watch.start(now, seed, out),
-            Input::Due => {
-                watch.next_beat = now.instant + watch.timing.heartbeat;
-                for seat in Seat::Watch.others() {
-                    watch.greet(seat, out);
-                }
+            Input::Start { seed } => {
+                let random = Random::new(seed).child("watch");
+                watch.start(now, random.child("run").next(), random.child("incarnation").next());
             }
-            Input::Stored(_) if watch.is_named => {}
-            Input::Stored(stored) => {
-                watch.is_named = stored.puts > 0;
-                for seat in Seat::Watch.others() {
-                    watch.greet(seat, out);
+            Input::Due => watch.due(now),
+            Input::Stored(stored) if !watch.is_named && stored.puts > 0 => watch.named(),
+            Input::Stored(_) => {}
+            Input::Arrived(input) => watch.take(now.instant, input, out.has_room_to_put()),
+        }
+        if let Some(vote) = watch.to_keep() {
+            crate::pair::put(out, VOTE_CELL, vote);
+        }
+        for said in watch.said() {
+            match said {
+                Said::Hint(to, envelope) => out.hint(PairHint::Send(to, envelope)),
+                // What finds no room is asked again.
+                Said::Vote(to, envelope) => {
+                    let _ = out.promise(out.all_put(), PairLane::Vote(to), Outgoing { to, envelope });
                 }
+                Said::Trouble(trouble) => out.hint(PairHint::Trouble(trouble)),
             }
-            Input::Arrived(input) => watch.take(now.instant, input, out),
         }
     }
 
