@@ -4,6 +4,7 @@
 //! own. Every step is audited ([`super::audit`]). When something is not as the script says, it panics with the story so far.
 
 mod copies;
+mod looks;
 mod stage;
 
 use super::audit::Audit;
@@ -72,6 +73,7 @@ pub struct Cluster {
     is_trouble_expected: bool,
     /// Second processes of seats, with copies of their disks.
     copies: BTreeMap<Seat, Host>,
+    looks: looks::Looks,
     story: Vec<String>,
 }
 
@@ -111,6 +113,7 @@ impl Cluster {
             news: Vec::new(),
             is_trouble_expected: false,
             copies: BTreeMap::new(),
+            looks: looks::Looks::default(),
             story: Vec::new(),
         }
     }

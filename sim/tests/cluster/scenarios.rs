@@ -21,6 +21,7 @@ fn every_number_has_a_scenario() {
     let situations = (1..=39).map(|number| format!("S{number}"));
     let weak_spots = (1..=25).map(|number| format!("9.{number}"));
     let images = (1..=7).map(|number| format!("I{number}"));
-    let wanted: BTreeSet<String> = situations.chain(weak_spots).chain(images).collect();
+    let looks = ["L1".to_owned()];
+    let wanted: BTreeSet<String> = situations.chain(weak_spots).chain(images).chain(looks).collect();
     assert_eq!(told, wanted);
 }

@@ -1,13 +1,14 @@
 //! The scenarios: what a pair and its watch have to stand, one short function for each story. A function panics with the story so
 //! far when something is not as it has to be.
 //!
-//! I1 to I7 are about images for a standby. S1 to S39 are the situations in which such systems have been tested before us; 9.1 to 9.25 are the weak spots which they
+//! I1 to I7 are about images for a standby, L1 about what is shown. S1 to S39 are the situations in which such systems have been tested before us; 9.1 to 9.25 are the weak spots which they
 //! have shown, and each of those stories is named after what cannot happen here. What is not about the pair (items, HTTP, jobs)
 //! is told in the comment of the function, with the place where it is tested.
 
 pub mod coupling;
 pub mod founding;
 pub mod images;
+pub mod looks;
 pub mod standby_lost;
 pub mod stop;
 pub mod strangers;
@@ -93,6 +94,10 @@ pub const ALL: &[Scenario] = scenarios! {
     "I5" => images::a_former_active_begins_anew;
     "I6" => images::a_mute_standby_does_not_hold_back_the_journal;
     "I7" => images::what_the_standby_needs_is_kept;
+    "L1" => looks::a_replaced_node_that_was_paused_shows_nothing,
+        looks::a_replaced_node_that_is_cut_off_shows_nothing,
+        looks::who_looks_is_answered_soon,
+        looks::a_lost_word_is_said_again;
     "9.1" => weak_spots_of_asking::a_black_holed_peer_blocks_nothing;
     "9.2" => weak_spots_of_asking::both_ask_and_do_not_cancel_each_other;
     "9.3" => weak_spots_of_asking::a_single_survivor_is_not_stuck;

@@ -38,6 +38,7 @@ pub(super) enum Event {
         attempt: u64,
     },
     Copy(Seat, CopyEvent),
+    Look(Seat, u32),
     /// A word of a copy arrives.
     Told {
         to: Seat,
@@ -111,6 +112,7 @@ impl Cluster {
             }
             Event::Ask { number, attempt } => self.asks(number, attempt),
             Event::Told { to, envelope } => self.input(to, PairInput::Received(envelope)),
+            Event::Look(seat, look) => self.looks_at(seat, look),
             Event::Copy(seat, event) => self.copy_happens(seat, event),
         }
     }
@@ -240,7 +242,7 @@ impl Cluster {
                     self.believed = seat;
                     self.clients.remove(&number);
                 }
-                Left::Seen(..) => {}
+                Left::Seen(look, length) => self.looks.shown(look, length),
                 Left::Refused(number) => {
                     self.refusals.push((seat, number));
                     if let Some(client) = self.clients.get(&number) {
