@@ -346,6 +346,8 @@ impl Pair {
             }
             _ => {
                 self.activate(record, wanted.map_or(Mandate::SwitchedOver, Mandate::of), out);
+                // The other node may have asked already for records, when this one was not active yet.
+                self.greet(now, self.config.seat.peer(), out);
             }
         }
     }

@@ -60,7 +60,7 @@ pub const ALL: &[Scenario] = scenarios! {
     "S14" => stop::a_stopped_active_is_not_replaced, stop::a_person_appoints_the_standby_of_a_stopped_active;
     "S15" => standby_lost::the_standby_stops;
     "S16" => switch_over::the_active_hands_over_and_ends;
-    "S17" => switch_over::there_and_back,
+    "S17" => switch_over::there_and_back, switch_over::commits_go_on_at_once_after_a_switch_over,
         strangers::a_switch_over_is_not_refused_because_the_standby_is_just_joining,
         strangers::a_switch_over_waits_for_a_standby_that_comes_back;
     "S18" => standby_lost::the_standby_disappears_five_times;

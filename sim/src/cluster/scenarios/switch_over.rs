@@ -1,6 +1,6 @@
 //! The active hands over by order.
 
-use super::super::script::{Cluster, secs};
+use super::super::script::{Cluster, millis, secs};
 use baton_protocol::pair::Order;
 use baton_protocol::register::Seat::{First, Second};
 
@@ -42,4 +42,15 @@ pub fn there_and_back() {
     ]);
     cluster.must("nobody was restarted", |cluster| cluster.starts(First) == 1 && cluster.starts(Second) == 1);
     cluster.must("nothing is there twice", |cluster| cluster.numbers().len() == 11);
+}
+
+/// The new active has its standby at once: commits do not wait for a heartbeat.
+pub fn commits_go_on_at_once_after_a_switch_over() {
+    let mut cluster = Cluster::coupled();
+    for (from, number) in [(First, 1), (Second, 2), (First, 3), (Second, 4)] {
+        cluster.order(from, Order::SwitchOver);
+        cluster.until("the other is active", secs(1), |cluster| cluster.is_only_active(from.peer()));
+        cluster.ask_only(from.peer(), number);
+        cluster.until("the number is answered", millis(30), |cluster| cluster.is_answered(number));
+    }
 }
