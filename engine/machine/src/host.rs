@@ -22,7 +22,7 @@ use baton_protocol::pair::message::Envelope;
 use baton_protocol::pair::{PairHint, PairLane, Trouble};
 use baton_protocol::record::{Offset, Position};
 use baton_protocol::register::Seat;
-use baton_workflow::id::OrderWatchPath;
+use baton_workflow::id::{AgentPath, OrderWatchPath};
 use baton_workflow::model::command::Response;
 use baton_workflow::problem::Problem;
 
@@ -136,6 +136,16 @@ pub enum Act {
     Deposed,
     /// A person has to look at the pair.
     Trouble(Trouble),
+    /// A person has to look at the pair of directors of an agent, of which this controller is the watch.
+    AgentTrouble {
+        /// Which agent.
+        agent: AgentPath,
+        /// What.
+        trouble: Trouble,
+    },
+    /// Of a director whose watch is its controller: from now on what goes to [`Seat::Watch`] goes over this link, in a frame
+    /// ([`Voting::frame`](crate::message::Voting::frame)); without a link it is dropped.
+    WatchLink(Option<LinkId>),
 }
 
 impl gate::Promise for Outgoing {

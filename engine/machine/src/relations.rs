@@ -106,6 +106,8 @@ pub struct AgentRelation {
     pub resetting: Option<bool>,
     /// What is on its way to the agent.
     pub transit: Transit,
+    /// Of an agent with two directors: what the controller as their cluster watch has voted, in hexadecimal digits.
+    pub vote: Option<String>,
 }
 
 /// What is on its way from a controller to an agent, with the events which caused it.
@@ -480,7 +482,11 @@ impl AgentRelation {
                 self.adopted = EventId::BEFORE_FIRST;
                 self.is_coupled = false;
             }
-            AgentEvent::AgentReset => *self = Self { transit: core::mem::take(&mut self.transit), ..Self::default() },
+            AgentEvent::AgentReset => {
+                let (transit, vote) = (core::mem::take(&mut self.transit), self.vote.take());
+                *self = Self { transit, vote, ..Self::default() };
+            }
+            AgentEvent::AgentClusterWatchVoted { vote } => self.vote = Some(vote.clone()),
         }
     }
 }

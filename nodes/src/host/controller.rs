@@ -3,7 +3,7 @@
 use super::commits::{CommitTimes, Commits};
 use super::links::{Links, Remote};
 use super::local::Local;
-use super::standing::Standing;
+use super::standing::{self, Standing};
 use super::voters::Voters;
 use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Running, Surroundings};
 use baton_machine::codec::Stamped;
@@ -460,8 +460,11 @@ impl Host for ControllerHost {
                 self.readers.clear();
             }
             Act::Trouble(trouble) => self.trouble = Some(trouble),
-            // Directors watch directories.
-            Act::Watch { .. } | Act::Unwatch { .. } => {}
+            Act::AgentTrouble { agent, trouble } => {
+                tracing::error!(%agent, "a person has to look: {}", standing::advice(trouble));
+            }
+            // Directors watch directories, and are watched.
+            Act::Watch { .. } | Act::Unwatch { .. } | Act::WatchLink(_) => {}
         }
     }
 

@@ -82,7 +82,12 @@ impl Host for DirectorHost {
             // Nobody gives commands to a director, or reads its events.
             Act::Reply { .. } | Act::NoEvents { .. } | Act::Released { .. } => {}
             // It is not a node of a pair.
-            Act::Pair(_) | Act::RollBack { .. } | Act::Deposed | Act::Trouble(_) => {}
+            Act::Pair(_)
+            | Act::RollBack { .. }
+            | Act::Deposed
+            | Act::Trouble(_)
+            | Act::AgentTrouble { .. }
+            | Act::WatchLink(_) => {}
         }
     }
 

@@ -460,7 +460,12 @@ impl World {
             // Nobody reads events here.
             Act::NoEvents { .. } | Act::Released { .. } => {}
             // Nobody is in a pair here.
-            Act::Pair(_) | Act::RollBack { .. } | Act::Deposed | Act::Trouble(_) => {}
+            Act::Pair(_)
+            | Act::RollBack { .. }
+            | Act::Deposed
+            | Act::Trouble(_)
+            | Act::AgentTrouble { .. }
+            | Act::WatchLink(_) => {}
             Act::ReadRecords { reader, from } => self.read_records(place, reader, from),
             Act::Watch { watch, directory } => {
                 if let Place::Director(path) = place {

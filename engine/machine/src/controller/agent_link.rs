@@ -5,10 +5,11 @@
 //! [`FromAgent::Coupled`], and one of a higher epoch ends the one before; commands are sent once it is *reconciled*, that is
 //! when the agent's events until the coupling have been adopted and both sides are compared.
 
+use super::agent_watch::seat_of;
 use super::{Controller, Reason, hang_up, say_now};
 use crate::codec;
 use crate::host::{Act, Lane};
-use crate::link::{LinkHint, LinkId, Peer};
+use crate::link::{Ending, LinkHint, LinkId, Peer};
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
 use crate::office::NOT_ACTIVE;
 use crate::replica::Turn;
@@ -19,8 +20,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
 use baton_protocol::outbox::Outbox;
+use baton_protocol::pair::PairInput;
 use baton_protocol::record::Epoch;
 use baton_protocol::time::Instant;
+use baton_protocol::watch::Watch;
 use baton_workflow::id::{AgentPath, OrderId, WorkflowId};
 use baton_workflow::model::event::{AgentEvent, Event};
 use baton_workflow::model::item::{AgentRef, Item};
@@ -48,6 +51,8 @@ pub(super) enum AgentReason {
     Beat,
     /// The agent has been silent.
     Silence,
+    /// The watch of its directors gives a sign of life.
+    Watch,
 }
 
 /// An agent, and how it is reached now.
@@ -55,6 +60,8 @@ pub(super) enum AgentReason {
 pub(super) struct AgentLink {
     directors: Vec<DirectorLink>,
     session: Option<Session>,
+    /// Of two directors: the watch.
+    pub(super) watch: Option<Watch>,
     /// Of the newest director of a pair that has coupled. An older one is not heard.
     epoch: Epoch,
     /// How often in a row what it told did not fit.
@@ -139,6 +146,11 @@ impl AgentLink {
         self.directors.iter().position(|director| director.phase.link() == Some(link))
     }
 
+    /// The link to a director.
+    pub(super) fn link_to(&self, number: usize) -> Option<LinkId> {
+        self.directors.get(number)?.phase.link()
+    }
+
     fn links(&self) -> impl Iterator<Item = LinkId> {
         self.directors.iter().filter_map(|director| director.phase.link())
     }
@@ -212,12 +224,15 @@ impl Controller {
                 continue;
             }
             let links = agent.links().collect();
-            (agent.session, agent.epoch) = (None, Epoch::default());
+            (agent.session, agent.watch, agent.epoch) = (None, None, Epoch::default());
             agent.directors = directors.into_iter().map(|(peer, at)| DirectorLink::new(peer, at)).collect();
             let count = agent.directors.len();
             self.forget_links(&path, links);
             for number in 0..count {
                 self.arm(turn, &path, AgentReason::Redial(number), Duration::ZERO);
+            }
+            if count == 2 {
+                self.appoint_watch(turn, &path);
             }
         }
     }
@@ -270,7 +285,7 @@ impl Controller {
                 }
             }
             AgentReason::Coupling(number) => match agent.directors.get(number).map(|director| director.phase) {
-                Some(Phase::Dialling) => self.cannot_reach(turn, path, number),
+                Some(Phase::Dialling) => self.cannot_reach(turn, path, number, Ending::Lost),
                 Some(Phase::Asked(link)) => self.give_up(turn, path, link, "the agent does not answer", out),
                 _ => {}
             },
@@ -286,6 +301,7 @@ impl Controller {
                     self.give_up(turn, path, link, "the agent is silent", out);
                 }
             }
+            AgentReason::Watch => self.watch_is_due(turn, path, out),
         }
     }
 
@@ -295,6 +311,7 @@ impl Controller {
         };
         self.links.insert(link, path.clone());
         self.ask(turn, &path, number, link);
+        self.tell_watch(turn, &path, PairInput::Up(seat_of(number)), out);
     }
 
     /// The agent and the director who is being dialled so.
@@ -323,14 +340,18 @@ impl Controller {
         self.say(turn, link, &ToAgent::Couple(coupling));
     }
 
-    pub(super) fn dialling_failed(&mut self, turn: Turn<'_>, peer: &Peer) {
+    pub(super) fn dialling_failed(&mut self, turn: Turn<'_>, peer: &Peer, ending: Ending) {
         if let Some((path, number)) = self.dialled(peer) {
-            self.cannot_reach(turn, &path, number);
+            self.cannot_reach(turn, &path, number, ending);
         }
     }
 
-    fn cannot_reach(&mut self, turn: Turn<'_>, path: &AgentPath, number: usize) {
+    fn cannot_reach(&mut self, turn: Turn<'_>, path: &AgentPath, number: usize, ending: Ending) {
         let problem = Problem::coded("AgentUnreachable", [], format!("Agent:{path} cannot be reached"));
+        if let Some(watch) = self.agents.get_mut(path).and_then(|agent| agent.watch.as_mut()) {
+            let input = PairInput::Down { seat: seat_of(number), refused: ending == Ending::Refused };
+            watch.take(turn.now.instant, input, false);
+        }
         self.fail(turn, path, number, problem);
     }
 
@@ -395,6 +416,9 @@ impl Controller {
         let lasted = ended.as_ref().map_or(Duration::ZERO, |session| turn.now.instant.since(session.since));
         if let Some(link) = link {
             self.links.remove(&link);
+            if let Some(watch) = &mut agent.watch {
+                watch.take(turn.now.instant, PairInput::Down { seat: seat_of(number), refused: false }, false);
+            }
         }
         if ended.is_some() {
             self.disarm(path, [AgentReason::Beat, AgentReason::Silence]);
@@ -427,11 +451,16 @@ impl Controller {
         let Some(number) = agent.director_at(link) else { return };
         let director = &mut agent.directors[number];
         let is_standby = problem.code == NOT_ACTIVE && matches!(director.peer, Peer::Director { .. });
-        if !is_standby || director.phase != Phase::Asked(link) {
+        if !is_standby {
             let reason = format!("it refuses: {problem}");
             return self.give_up(turn, path, link, &reason, out);
         }
         (director.phase, director.problem) = (Phase::Standby(link), Some(problem));
+        // One that hands over says so to whom it was coupled with.
+        if agent.session.take_if(|session| session.link == link).is_some() {
+            out.withdraw(&Lane::Link(link));
+            self.disarm(path, [AgentReason::Beat, AgentReason::Silence]);
+        }
         self.disarm(path, [AgentReason::Coupling(number)]);
         self.arm(turn, path, AgentReason::Redial(number), self.config.timing.redial);
         self.note_problem(turn, path);
@@ -563,7 +592,7 @@ impl Controller {
         self.agents.values().any(AgentLink::has_commands)
     }
 
-    fn arm(&mut self, turn: Turn<'_>, path: &AgentPath, reason: AgentReason, after: Duration) {
+    pub(super) fn arm(&mut self, turn: Turn<'_>, path: &AgentPath, reason: AgentReason, after: Duration) {
         self.deadlines.set(Reason::Agent(path.clone(), reason), turn.now.instant + after);
     }
 

@@ -137,6 +137,7 @@ impl Officer for Controller {
             hang_up(link, "this node of the cluster does not work now", out);
         }
         self.agents.clear();
+        self.unnamed.clear();
         self.deadlines = Deadlines::new();
         self.alarms = Alarms::new();
         self.returning.clear();

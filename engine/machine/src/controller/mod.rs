@@ -7,6 +7,7 @@
 
 mod adoption;
 mod agent_link;
+mod agent_watch;
 mod bulk;
 mod duty;
 mod handover;
@@ -21,7 +22,7 @@ use crate::codec;
 use crate::draft::Slice;
 use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use crate::link::{LinkHint, LinkId, LinkInput};
-use crate::message::Message;
+use crate::message::{Message, Voting};
 use crate::office::{Office, Officer as _};
 use crate::reading::StoredReading;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
@@ -137,6 +138,8 @@ pub struct Controller {
     office: Office,
     agents: BTreeMap<AgentPath, AgentLink>,
     links: BTreeMap<LinkId, AgentPath>,
+    /// Watches of agents who may not say yet who they are.
+    unnamed: BTreeMap<AgentPath, agent_watch::Unnamed>,
     /// Readers for whom there is nothing yet.
     readers: BTreeMap<ReaderId, EventId>,
     /// Readers for whom the host reads records.
@@ -204,6 +207,7 @@ impl Controller {
             office: Office::default(),
             agents: BTreeMap::new(),
             links: BTreeMap::new(),
+            unnamed: BTreeMap::new(),
             readers: BTreeMap::new(),
             reading: BTreeMap::new(),
             deadlines: Deadlines::new(),
@@ -327,12 +331,15 @@ impl Controller {
         match input {
             LinkInput::Up { link, dialled: Some(peer) } => self.link_is_up(turn, link, &peer, out),
             LinkInput::Up { link, dialled: None } => hang_up(link, "controllers are not dialled by nodes", out),
-            LinkInput::Failed { peer, .. } => self.dialling_failed(turn, &peer),
+            LinkInput::Failed { peer, ending } => self.dialling_failed(turn, &peer, ending),
             LinkInput::Down { link, .. } => self.link_is_down(turn, link, out),
             LinkInput::Received { link, frame } => {
                 let Some(path) = self.links.get(&link).cloned() else { return };
                 if out.is_congested() {
                     return self.give_up(turn, &path, link, "the journal is behind", out);
+                }
+                if Voting::is_in(&frame) {
+                    return self.voting_arrived(turn, &path, link, &frame, out);
                 }
                 match codec::decode_message(&frame) {
                     Ok(message) => self.on_agent_message(turn, &path, link, message, out),
@@ -549,6 +556,7 @@ impl Machine for Controller {
                 is_written = true;
             }
         }
+        self.name_watches(out);
         self.let_out(turn, is_written, out);
         self.settle_office(now, out);
         self.look_ahead(now, out);

@@ -403,6 +403,7 @@ impl Director {
 
     pub(super) fn hang_up_controller(&mut self, link: LinkId, reason: &str, out: &mut Outbox<'_, Self>) {
         self.forget_controller_link(link);
+        self.forget_watch_link(link, out);
         hang_up(link, reason, out);
     }
 

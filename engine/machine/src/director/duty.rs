@@ -8,23 +8,93 @@
 //! it renews the leases of its subagents only while it is sure that it is the active one, and its successor waits a little longer
 //! for subagents that it has not heard of yet ([`Office::is_sure`], [`Office::doubt`]).
 
-use super::{Director, DirectorInput, Reason, hang_up};
+use super::{Director, DirectorInput, Reason, hang_up, say_now};
 use crate::alarms::Alarms;
 use crate::host::{Act, Lane, Outgoing};
+use crate::link::{LinkId, LinkInput};
+use crate::message::{FromAgent, Voting};
 use crate::office::{Matter, Office, Officer};
 use crate::replica::{Replica, Turn};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use baton_protocol::machine::Input;
 use baton_protocol::outbox::Outbox;
 use baton_protocol::pair::message::Envelope;
-use baton_protocol::pair::{Pair, PairHint, PairLane, Paired};
+use baton_protocol::pair::{Pair, PairHint, PairInput, PairLane, Paired};
 use baton_protocol::register::Seat;
+use baton_protocol::time::Now;
 use baton_workflow::id::OrderId;
 use baton_workflow::model::event::{Event, NodeEvent};
 use baton_workflow::state::job_queue::{JobQueues, Parking};
 
+/// The controller as the watch of the pair.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WatchLink {
+    /// Whether it is.
+    is_controller: bool,
+    /// Where it speaks.
+    link: Option<LinkId>,
+    /// That link was given up in this step.
+    is_gone: bool,
+}
+
 impl Director {
+    /// Lets its controller be the watch of the pair.
+    #[must_use]
+    pub fn with_controller_as_watch(mut self) -> Self {
+        self.watch.is_controller = true;
+        self
+    }
+
+    /// What the watch says over a controller's link is for the pair, and comes before everything else.
+    pub(super) fn hear_watch(
+        &mut self,
+        now: Now,
+        input: Input<DirectorInput>,
+        out: &mut Outbox<'_, Self>,
+    ) -> Option<Input<DirectorInput>> {
+        match &input {
+            Input::Arrived(DirectorInput::Link(LinkInput::Received { link, frame })) if Voting::is_in(frame) => {
+                let (link, envelope) = (*link, Voting::read(frame).ok().flatten());
+                let Some(envelope) = envelope.filter(|envelope| envelope.from == Seat::Watch) else {
+                    self.hang_up_controller(link, "what it says as the watch is not understood", out);
+                    return None;
+                };
+                if !self.watch.is_controller || self.links.contains_key(&link) {
+                    return None;
+                }
+                if self.deadlines.get(&Reason::Uncoupled(link)).is_some() {
+                    self.deadlines.set(Reason::Uncoupled(link), now.instant + self.config.timing.agent_silence);
+                }
+                if self.watch.link.replace(link) != Some(link) {
+                    out.hint(Act::WatchLink(Some(link)));
+                    self.deal_with(now, Matter::Pair(PairInput::Up(Seat::Watch)), out);
+                }
+                return Some(Input::Arrived(DirectorInput::Pair(PairInput::Received(envelope))));
+            }
+            Input::Arrived(DirectorInput::Link(LinkInput::Down { link, .. })) => {
+                self.forget_watch_link(*link, out);
+                self.note_watch_is_gone(now, out);
+            }
+            _ => {}
+        }
+        Some(input)
+    }
+
+    pub(super) fn forget_watch_link(&mut self, link: LinkId, out: &mut Outbox<'_, Self>) {
+        if self.watch.link == Some(link) {
+            (self.watch.link, self.watch.is_gone) = (None, true);
+            out.hint(Act::WatchLink(None));
+        }
+    }
+
+    pub(super) fn note_watch_is_gone(&mut self, now: Now, out: &mut Outbox<'_, Self>) {
+        if core::mem::take(&mut self.watch.is_gone) {
+            self.deal_with(now, Matter::Pair(PairInput::Down { seat: Seat::Watch, refused: false }), out);
+        }
+    }
+
     /// Makes it a node of a pair. Its journal is one that follows
     /// ([`Journal::following`](baton_protocol::journal::Journal::following)).
     #[must_use]
@@ -151,7 +221,10 @@ impl Officer for Director {
             hang_up(*link, REASON, out);
         }
         if let Some(link) = self.controller.link() {
-            self.hang_up_controller(link, REASON, out);
+            // It may ask again over the same link, and may be the watch.
+            out.withdraw(&Lane::Link(link));
+            say_now(link, &FromAgent::Refused { problem: self.office.is_not_active() }, out);
+            self.forget_controller_link(link);
         }
         self.forget_work();
     }

@@ -146,6 +146,7 @@ pub struct Director {
     controller: ControllerLink,
     subagents: BTreeMap<SubagentId, SubagentLink>,
     links: BTreeMap<LinkId, SubagentId>,
+    watch: duty::WatchLink,
     /// Orders that wait for their jobs, or whose processes run.
     queues: JobQueues,
     /// Those of them that have all but a subagent.
@@ -220,6 +221,7 @@ impl Director {
             controller: ControllerLink::default(),
             subagents: BTreeMap::new(),
             links: BTreeMap::new(),
+            watch: duty::WatchLink::default(),
             queues: JobQueues::default(),
             parking: Parking::default(),
             may_unpark: false,
@@ -440,10 +442,11 @@ impl Director {
         self.go_on = self.has_left_something().then_some(now.instant);
     }
 
-    /// Lets out what waits for the record of this step.
-    fn let_out(&mut self, turn: Turn<'_>, out: &mut Outbox<'_, Self>) {
+    /// Lets out what waits for the record of this step; or, where there is none, for the standby to say that it still follows:
+    /// so nobody hears anything from a director that has been replaced.
+    fn let_out(&mut self, turn: Turn<'_>, is_written: bool, out: &mut Outbox<'_, Self>) {
         for (lane, outgoing) in core::mem::take(&mut self.outgoing) {
-            let fence = out.committed();
+            let fence = if is_written { out.committed() } else { out.confirmed() };
             let Lane::Link(link) = lane else { continue };
             if out.promise(fence, lane, outgoing).is_err() {
                 self.give_up_later(turn, link);
@@ -479,7 +482,7 @@ impl Machine for Director {
         if let Input::Start { seed } = input {
             (self.seed, self.random) = (seed, Random::new(seed));
         }
-        let input = self.step_office(now, input, out);
+        let input = self.hear_watch(now, input, out).and_then(|input| self.step_office(now, input, out));
         let locality = core::mem::take(&mut self.config.locality);
         let turn = Turn::new(now, out.journal().epoch(), &locality);
         self.follow_office(turn, out);
@@ -490,6 +493,7 @@ impl Machine for Director {
             Some(Input::Due) => self.on_due(turn, out),
             Some(Input::Arrived(input)) => self.on_arrived(turn, input, out),
         }
+        let mut is_written = false;
         if self.is_working() {
             if turn.around.now < self.last_clock {
                 self.queues.look_again();
@@ -501,10 +505,11 @@ impl Machine for Director {
                 self.go_on(turn);
             }
             self.react(turn);
-            self.replica.commit(out);
+            is_written = self.replica.commit(out).is_some();
         }
-        self.let_out(turn, out);
+        self.let_out(turn, is_written, out);
         self.send_events(out);
+        self.note_watch_is_gone(now, out);
         self.settle_office(now, out);
         for act in core::mem::take(&mut self.acts) {
             out.hint(act);

@@ -7,11 +7,13 @@
 
 mod agent;
 mod subagent;
+mod voting;
 
 pub use agent::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
 pub use subagent::{
     AttemptState, Channel, FromSubagent, MachineLoad, Report, Reported, SubagentCoupling, SubagentRefusal, ToSubagent,
 };
+pub use voting::Voting;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -75,6 +75,11 @@ crate::json_union! {
         };
         /// The agent was reset.
         AgentReset => "AgentReset";
+        /// The controller, as the cluster watch of the agent's directors, has voted.
+        AgentClusterWatchVoted => "AgentClusterWatchVoted" {
+            /// What it must not forget, in hexadecimal digits.
+            vote: String => "vote";
+        };
     }
 }
 

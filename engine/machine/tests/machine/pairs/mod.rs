@@ -1,6 +1,7 @@
 //! Pairs of directors, with a pair of controllers: take-overs and switch-overs while jobs run.
 
 mod disk;
+mod watched;
 mod world;
 
 use crate::setup::{agent, one_job};
@@ -198,4 +199,20 @@ fn files_are_watched_by_the_active_director() {
     world.run_for(Duration::from_secs(20));
     assert_eq!(orders(&world), 3);
     assert!(world.controller(C1).is_coupled_with(&agent()) && world.is_running(CW));
+}
+
+#[test]
+fn a_reset_agent_is_as_new_at_both_directors() {
+    let mut world = World::new();
+    world.run_order("O", &job_at("three", "out one\\nsleep 60000\\nout two"));
+    world.run_until("running", |world| world.runs("O") == Some(S3));
+    world.command(r#"{"TYPE": "ResetAgent", "agentPath": "AGENT"}"#);
+    world.run_until("ended", |world| world.runs("O").is_none());
+    world.settle(D1);
+    world.check_equal(D1, D2);
+    assert_eq!(world.director(D2).state().orders().count(), 0);
+    world.run_order("P", &job_at("three", "out one\\nsleep 5000\\nout two"));
+    world.run_until("running", |world| world.runs("P") == Some(S3));
+    world.kill(D1);
+    ran_once(&mut world, "P");
 }

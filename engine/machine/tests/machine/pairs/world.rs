@@ -117,11 +117,24 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<OrderWatchPath, BTreeSet<String>>,
     /// Who watches.
     pub(crate) watching: BTreeSet<(Name, OrderWatchPath)>,
+    /// Whether the active controller is the watch of the directors.
+    is_controller_watch: bool,
+    /// Over which links the directors reach it.
+    watch_links: BTreeMap<Name, LinkId>,
 }
 
 impl World {
     /// Both pairs are coupled, and the directors with all subagents and the controller.
     pub(crate) fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// The same, and the active controller is the watch of the directors.
+    pub(crate) fn watched_by_controllers() -> Self {
+        Self::with(true)
+    }
+
+    fn with(is_controller_watch: bool) -> Self {
         let mut world = Self {
             now: Now { instant: Instant::ZERO, timestamp: Timestamp::from_millis(START) },
             queue: BTreeMap::new(),
@@ -136,9 +149,13 @@ impl World {
             replies: BTreeMap::new(),
             files: BTreeMap::new(),
             watching: BTreeSet::new(),
+            is_controller_watch,
+            watch_links: BTreeMap::new(),
         };
         for name in [C1, C2, CW, D1, D2, DW, S3] {
-            world.start(name);
+            if name != DW || !is_controller_watch {
+                world.start(name);
+            }
         }
         world.run_until("controllers", |world| world.is_coupled_pair(C1) && world.controller(C1).is_working());
         world.command(
@@ -216,7 +233,9 @@ impl World {
                 let mut config = director_config();
                 config.local_subagent = SubagentId::new(if name == D1 { "one" } else { "two" });
                 let machine = Director::recover(config, None, &disk.records).expect("recovery");
-                Running::Director(Box::new(Node::new(machine.with_pair(pair(seat)), following())))
+                let machine = machine.with_pair(pair(seat));
+                let machine = if self.is_controller_watch { machine.with_controller_as_watch() } else { machine };
+                Running::Director(Box::new(Node::new(machine, following())))
             }
             _ => {
                 let environment = BTreeMap::from([("WHERE".into(), format!("{name:?}"))]);
@@ -257,6 +276,7 @@ impl World {
         self.disks.get_mut(&name).unwrap().crash();
         self.processes.retain(|(at, _), _| *at != name);
         self.watching.retain(|(at, _)| *at != name);
+        self.watch_links.remove(&name);
         for link in self.links_of(name) {
             self.end_link(name, link);
         }
@@ -375,7 +395,7 @@ impl World {
         }
     }
 
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let parts = [C1, C2, D1, D2].into_iter().filter(|name| self.is_running(*name)).map(|name| match name {
             C1 | C2 => format!("{name:?} {:?}", self.controller(name).pair().map(Pair::part)),
             _ => format!("{name:?} {:?}", self.director(name).pair().map(Pair::part)),

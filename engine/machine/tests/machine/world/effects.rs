@@ -27,7 +27,12 @@ impl World {
             Act::Watch { .. } => self.watches += 1,
             Act::Unwatch { .. } => {}
             Act::ReadRecords { reader, from } => self.read(name, reader, from),
-            act @ (Act::Pair(_) | Act::RollBack { .. } | Act::Deposed | Act::Trouble(_)) => panic!("no pair: {act:?}"),
+            act @ (Act::Pair(_)
+            | Act::RollBack { .. }
+            | Act::Deposed
+            | Act::Trouble(_)
+            | Act::AgentTrouble { .. }
+            | Act::WatchLink(_)) => panic!("no pair: {act:?}"),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::process::{Act as ProcessAct, Process};
 use baton_machine::attempt::Attempt;
 use baton_machine::host::{Act, Lane, Outgoing};
 use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
+use baton_machine::message::Voting;
 use baton_machine::process::{Ended, ProcessSpec, Signal};
 use baton_machine::subagent::SubagentInput;
 use baton_protocol::frame;
@@ -58,6 +59,12 @@ impl World {
             Act::Unwatch { watch } => {
                 self.watching.remove(&(name, watch));
             }
+            Act::WatchLink(Some(link)) => {
+                self.watch_links.insert(name, link);
+            }
+            Act::WatchLink(None) => {
+                self.watch_links.remove(&name);
+            }
             Act::Deposed => {}
             act => panic!("{act:?}"),
         }
@@ -78,6 +85,10 @@ impl World {
 
     /// To another voter.
     pub(super) fn tell(&mut self, name: Name, to: Seat, envelope: &Envelope) {
+        if let Some(link) = self.watch_links.get(&name).copied().filter(|_| to == Seat::Watch) {
+            let frame = Voting::frame(envelope).expect("a frame");
+            return self.send(name, link, &frame);
+        }
         let (cluster, _) = name.seat().expect("a voter");
         let other = cluster[to as usize];
         if !self.is_cut(name, other) && self.is_running(other) {
