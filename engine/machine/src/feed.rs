@@ -105,6 +105,20 @@ impl Feed {
         self.records.get(first)?.events.first().map(|event| event.event_id)
     }
 
+    /// The first event after one, or one that is not older, if it is not in memory any more. None if there is none.
+    #[must_use]
+    pub fn first_after(&self, after: EventId) -> Option<EventId> {
+        if after >= self.last {
+            return None;
+        }
+        if after < self.before {
+            return Some(after);
+        }
+        let first = self.records.partition_point(|record| record.last <= after);
+        let events = &self.records.get(first)?.events;
+        events.get(events.partition_point(|event| event.event_id <= after)).map(|event| event.event_id)
+    }
+
     /// A transaction was appended, in the records from `first` to before `end`; it has this many bytes.
     pub(crate) fn push(&mut self, first: Offset, end: Offset, bytes: usize, events: Arc<[Stamped]>) {
         let Some(last) = events.last().map(|event| event.event_id) else { return };

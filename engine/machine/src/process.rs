@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use baton_workflow::model::outcome::Outcome;
 use baton_workflow::value::Fields;
+use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,15 @@ pub enum Signal {
     Terminate,
     /// SIGKILL to it and everything that it started.
     Kill,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminate => "SIGTERM",
+            Self::Kill => "SIGKILL",
+        })
+    }
 }
 
 /// Why a process was ended. The greater counts.

@@ -19,7 +19,7 @@ use baton_workflow::model::order::{AttachedState, OrderMark, OrderState};
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::Problem;
 use baton_workflow::state::State;
-use baton_workflow::state::subagent::Subagents;
+use baton_workflow::state::subagent::{SubagentState, Subagents};
 use baton_workflow::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,10 @@ pub struct Relations {
     pub agents: BTreeMap<AgentPath, AgentRelation>,
     /// Of a director: its subagents. Of a controller: what it has heard of them.
     pub subagents: Subagents,
+    /// The events since which subagents are reachable, or not.
+    pub subagents_since: BTreeMap<SubagentId, u64>,
+    /// The addresses of the runs of subagents which the director knows.
+    pub run_addresses: BTreeMap<SubagentId, String>,
     /// Of a director: the processes which it takes for running.
     pub processes: BTreeMap<OrderId, RunningProcess>,
     /// Of a director: the orders which stand at a job and have not started it, and the events since which they do.
@@ -102,6 +106,9 @@ pub struct AgentRelation {
     pub is_coupled: bool,
     /// Why it cannot be reached now.
     pub problem: Option<Problem>,
+    /// The event since which it is reachable, or not.
+    #[serde(with = "event_id")]
+    pub since: EventId,
     /// Whether it is to be reset; and then, whether by force.
     pub resetting: Option<bool>,
     /// What is on its way to the agent.
@@ -165,6 +172,22 @@ impl Relations {
         Some((run_id, event_id_of(subagent.event_id()).0))
     }
 
+    /// Where a subagent is to be dialled: where its item says; but as long as processes are taken for running which were started
+    /// at another address, there. What another run says, at the new address, proves nothing about them.
+    #[must_use]
+    pub fn address_of(&self, subagent_id: &SubagentId) -> Option<&str> {
+        let subagent = self.subagents.get(subagent_id)?;
+        let run = self.run_addresses.get(subagent_id).filter(|_| subagent.process_count() > 0);
+        Some(run.unwrap_or(&subagent.item().uri))
+    }
+
+    /// Whether a subagent is moving: its item says another address than the one where its processes run.
+    #[must_use]
+    pub fn is_moving(&self, subagent_id: &SubagentId) -> bool {
+        let subagent = self.subagents.get(subagent_id);
+        subagent.is_some_and(|subagent| self.address_of(subagent_id) != Some(&subagent.item().uri))
+    }
+
     /// What is on its way to an agent.
     #[must_use]
     pub fn transit(&self, agent: &AgentPath) -> Option<&Transit> {
@@ -175,7 +198,7 @@ impl Relations {
     pub(crate) fn apply(&mut self, state: &State, epoch: Epoch, stamped: &Stamped) {
         match &stamped.event {
             Event::Node(event) => self.apply_node_event(stamped.event_id, event),
-            Event::Agent(path, event) => self.agents.entry(path.clone()).or_default().apply(event),
+            Event::Agent(path, event) => self.agents.entry(path.clone()).or_default().apply(stamped.event_id, event),
             Event::Subagent(id, event) => self.apply_subagent_event(stamped.event_id, id, event),
             Event::Item(event) => self.apply_item_event(stamped.event_id, event),
             Event::Order(id, event) => {
@@ -188,7 +211,14 @@ impl Relations {
     }
 
     fn apply_subagent_event(&mut self, event_id: EventId, id: &SubagentId, event: &SubagentEvent) {
+        let is_reachable = |subagents: &Subagents| subagents.get(id).map(SubagentState::is_reachable);
+        let before = is_reachable(&self.subagents);
         self.subagents.apply(id, event);
+        let after = is_reachable(&self.subagents);
+        self.apply_address(id, event);
+        if after.is_some() && (after != before || !self.subagents_since.contains_key(id)) {
+            self.subagents_since.insert(id.clone(), event_id.0);
+        }
         let agent_path = self.subagents.get(id).map(|subagent| subagent.item().agent_path.clone());
         let Some(agent) = agent_path.and_then(|path| self.agents.get_mut(&path)) else { return };
         match event {
@@ -199,6 +229,20 @@ impl Relations {
                 agent.transit.resets.remove(id);
             }
             _ => {}
+        }
+    }
+
+    /// A run is where its subagent was when it was dedicated; or where it was coupled later, unless something of it runs, which may
+    /// be elsewhere.
+    fn apply_address(&mut self, id: &SubagentId, event: &SubagentEvent) {
+        let Some(subagent) = self.subagents.get(id) else { return };
+        let is_here = match event {
+            SubagentEvent::SubagentDedicated { .. } => true,
+            SubagentEvent::SubagentCoupled => subagent.process_count() == 0,
+            _ => false,
+        };
+        if is_here {
+            self.run_addresses.insert(id.clone(), subagent.item().uri.clone());
         }
     }
 
@@ -270,7 +314,7 @@ impl Relations {
                 // At an agent, what is detached is gone.
                 if self.dedication.is_some() {
                     match key {
-                        ItemKey::Subagent(id) => self.subagents.delete(id),
+                        ItemKey::Subagent(id) => self.forget_subagent(id),
                         ItemKey::SubagentBundle(id) => self.subagents.delete_bundle(id),
                         _ => {}
                     }
@@ -280,7 +324,7 @@ impl Relations {
                 self.agents.remove(path);
             }
             ItemEvent::ItemDeleted { key: ItemKey::Subagent(id) } => {
-                self.subagents.delete(id);
+                self.forget_subagent(id);
                 for agent in self.agents.values_mut() {
                     agent.transit.resets.remove(id);
                 }
@@ -296,6 +340,12 @@ impl Relations {
             },
             _ => {}
         }
+    }
+
+    fn forget_subagent(&mut self, id: &SubagentId) {
+        self.subagents.delete(id);
+        self.subagents_since.remove(id);
+        self.run_addresses.remove(id);
     }
 
     fn apply_process_event(&mut self, epoch: Epoch, stamped: &Stamped, id: &OrderId, event: &OrderEvent) {
@@ -463,7 +513,21 @@ impl Transit {
 }
 
 impl AgentRelation {
-    fn apply(&mut self, event: &AgentEvent) {
+    /// Whether it is coupled, as far as is known.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.is_coupled && self.problem.is_none()
+    }
+
+    fn apply(&mut self, event_id: EventId, event: &AgentEvent) {
+        let before = self.is_reachable();
+        self.change(event);
+        if self.is_reachable() != before || self.since == EventId::BEFORE_FIRST {
+            self.since = event_id;
+        }
+    }
+
+    fn change(&mut self, event: &AgentEvent) {
         match event {
             AgentEvent::AgentDedicated { agent_run_id, agent_event_id } => {
                 self.run_id = Some(agent_run_id.clone());

@@ -418,6 +418,10 @@ impl Director {
 }
 
 impl Session {
+    pub(super) fn link(&self) -> LinkId {
+        self.link
+    }
+
     /// The next part: these events, but not beyond where the journal ended when the session began, if they reach across.
     fn part(&mut self, mut events: Vec<codec::Stamped>) -> Option<alloc::sync::Arc<[u8]>> {
         let after = self.sent;

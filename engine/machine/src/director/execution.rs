@@ -102,6 +102,10 @@ impl Director {
 
     /// Starts the jobs of all orders that can start now, as far as this step has room. Whether anything was decided.
     pub(super) fn start_jobs(&mut self, turn: Turn<'_>) -> bool {
+        if self.is_stopping() {
+            self.may_start_more = false;
+            return false;
+        }
         let before = self.replica.pending_len();
         let now = turn.around.now;
         self.may_start_more = self.replica.room() == 0;

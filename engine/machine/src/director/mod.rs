@@ -8,13 +8,17 @@
 
 mod controller_link;
 mod duty;
+mod ending;
 mod execution;
 mod files;
 mod kill;
 mod launch;
+mod look;
 mod outcome;
 mod reaction;
 mod subagent_link;
+
+pub use look::Work;
 
 use crate::alarms::Alarms;
 use crate::codec;
@@ -107,6 +111,10 @@ pub enum DirectorInput {
     },
     /// The answer to [`Act::RollBack`]: the replica of the journal as it ends there, built by [`Director::rebuild`].
     RolledBack(Box<Replica>),
+    /// Start no more processes.
+    Stop,
+    /// The node is about to end: tell the controller.
+    ShutDown,
 }
 
 /// When to look again by the monotonic clock.
@@ -164,6 +172,7 @@ pub struct Director {
     go_on: Option<Instant>,
     /// Whether jobs can be started for which one step has no room.
     may_start_more: bool,
+    ending: ending::Ending,
     /// Workflow versions which were suspended, continued or otherwise controlled, and the last of their orders that was looked at.
     changed: VecDeque<(WorkflowId, OrderId)>,
     /// New files which are not old enough to be reported.
@@ -232,6 +241,7 @@ impl Director {
             put_off: None,
             go_on: None,
             may_start_more: false,
+            ending: ending::Ending::Not,
             changed: VecDeque::new(),
             resting: BTreeMap::new(),
             unread: BTreeSet::new(),
@@ -419,6 +429,8 @@ impl Director {
             DirectorInput::Directory { watch, names } => self.directory_read(turn, &watch, &names),
             DirectorInput::FileFound { watch, name } => self.file_found(turn, &watch, &name),
             DirectorInput::FileGone { watch, name } => self.file_gone(turn, &watch, &name),
+            DirectorInput::Stop => self.stop(),
+            DirectorInput::ShutDown => self.shut_down(turn),
             // The office has seen to it.
             DirectorInput::Pair(_) | DirectorInput::Order { .. } | DirectorInput::RolledBack(_) => {}
         }

@@ -117,6 +117,7 @@ impl Director {
         self.may_unpark = true;
         self.replica.steps(turn, [id.clone()]);
         self.detach_idle_subagents(turn);
+        self.go_on_with_moves(turn);
     }
 
     /// Gives up the subagents which are to go, and at which nothing runs any more.

@@ -94,6 +94,14 @@ impl SubagentLink {
         matches!(self.phase, Phase::Coupled(_))
     }
 
+    /// Over which it is coupled.
+    pub(super) fn coupled_link(&self) -> Option<LinkId> {
+        match &self.phase {
+            Phase::Coupled(session) => Some(session.link),
+            Phase::Waiting | Phase::Dialling | Phase::Coupling(_) => None,
+        }
+    }
+
     pub(super) fn has_link(&self, link: LinkId) -> bool {
         self.link() == Some(link)
     }
@@ -117,12 +125,11 @@ impl SubagentLink {
 impl Director {
     /// Reaches for the subagents that there are, where they are.
     pub(super) fn refresh_subagents(&mut self, turn: Turn<'_>) {
-        let known: BTreeMap<SubagentId, String> = self
-            .replica
-            .relations()
+        let relations = self.replica.relations();
+        let known: BTreeMap<SubagentId, String> = relations
             .subagents
             .iter()
-            .map(|(id, subagent)| (id.clone(), subagent.item().uri.clone()))
+            .filter_map(|(id, _)| Some((id.clone(), relations.address_of(id)?.into())))
             .collect();
         let gone: Vec<SubagentId> = self.subagents.keys().filter(|id| !known.contains_key(*id)).cloned().collect();
         for id in gone {
@@ -146,6 +153,27 @@ impl Director {
             if has_moved {
                 self.arm(turn, &id, SubagentReason::Silence, Duration::ZERO);
             }
+            self.let_move(turn, &id);
+        }
+    }
+
+    /// A subagent that is moving gets no more processes where it was.
+    fn let_move(&mut self, turn: Turn<'_>, id: &SubagentId) {
+        let relations = self.replica.relations();
+        if relations.is_moving(id) && relations.subagents.get(id).is_some_and(SubagentState::is_reachable) {
+            let message = format!("Subagent:{id} moves to another address when what it runs has come to its end");
+            let problem = Problem::coded("SubagentMoves", [], message);
+            self.subagent_event(turn, id, SubagentEvent::SubagentCouplingFailed { problem });
+        }
+    }
+
+    /// Those which were moving and have nothing left where they were.
+    pub(super) fn go_on_with_moves(&mut self, turn: Turn<'_>) {
+        let relations = self.replica.relations();
+        let is_left =
+            |(id, link): (&SubagentId, &SubagentLink)| relations.address_of(id) != Some(link.address.as_str());
+        if self.subagents.iter().any(is_left) {
+            self.refresh_subagents(turn);
         }
     }
 

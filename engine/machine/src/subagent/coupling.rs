@@ -15,13 +15,17 @@ use baton_protocol::record::Epoch;
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::{AgentPath, SubagentId};
 
-/// Whom the subagent belongs to.
+/// Whom a subagent belongs to: the first that has coupled, until it starts anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
-    agent_path: AgentPath,
-    agent_run_id: String,
-    subagent_id: SubagentId,
-    epoch: Epoch,
+pub struct Owner {
+    /// The agent.
+    pub agent_path: AgentPath,
+    /// Identifies the journal of the agent.
+    pub agent_run_id: String,
+    /// What the subagent is called there.
+    pub subagent_id: SubagentId,
+    /// The highest epoch of its director. A lower one is refused.
+    pub epoch: Epoch,
 }
 
 /// A coupling that lasts.

@@ -11,6 +11,8 @@ mod coupling;
 mod process;
 mod reports;
 
+pub use coupling::Owner;
+
 use crate::attempt::{Attempt, RunId};
 use crate::codec;
 use crate::link::{LinkHint, LinkId, LinkInput};
@@ -29,8 +31,9 @@ use baton_protocol::random::Random;
 use baton_protocol::time::{Instant, Now};
 use baton_workflow::id::OrderId;
 use baton_workflow::value::Fields;
+use core::ops::Bound;
 use core::time::Duration;
-use coupling::{Owner, Session};
+use coupling::Session;
 use process::Process;
 use reports::{Freed, Reports};
 
@@ -196,10 +199,46 @@ impl Subagent {
         self.processes.keys()
     }
 
+    /// How many processes are being started or run.
+    #[must_use]
+    pub fn running_count(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// The attempts after one whose processes are being started or run.
+    pub fn running_after(&self, after: Option<&Attempt>) -> impl Iterator<Item = &Attempt> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.processes.range((from, Bound::Unbounded)).map(|(attempt, _)| attempt)
+    }
+
+    /// How many processes have ended without the director having confirmed that.
+    #[must_use]
+    pub fn unconfirmed_count(&self) -> usize {
+        self.finished.len()
+    }
+
+    /// Whom it belongs to; none before the first director has coupled.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// Whether it takes no more processes.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
     /// Whether a director is coupled.
     #[must_use]
     pub fn is_coupled(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// The link over which a director is coupled.
+    #[must_use]
+    pub fn director_link(&self) -> Option<LinkId> {
+        self.session.as_ref().map(|session| session.link)
     }
 
     fn on_link(&mut self, now: Now, input: LinkInput, out: &mut Outbox<'_, Self>) {

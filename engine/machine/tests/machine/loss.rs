@@ -3,7 +3,7 @@
 use crate::setup::{job_with, one_job};
 use crate::world::{Name, World};
 use baton_machine::timing::Timing;
-use baton_workflow::id::OrderId;
+use baton_workflow::id::{OrderId, SubagentId};
 use baton_workflow::model::order::OrderState;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn a_silent_subagent_gets_no_jobs_and_keeps_what_it_runs_until_its_lease_ends() 
     assert_eq!(world.starts.get(&OrderId::new("A")), Some(&2));
     // It comes back, and what it tells of the first attempt is not heard.
     world.silent.clear();
-    world.run_until("coupled", |world| world.director().is_coupled_with(&baton_workflow::id::SubagentId::new("first")));
+    world.run_until("coupled", |world| world.director().is_coupled_with(&SubagentId::new("first")));
     world.run_until("finished", finished("A"));
     assert_eq!(world.events_of("A").iter().filter(|name| **name == "OrderProcessed").count(), 2);
     world.check_replay();
@@ -129,5 +129,49 @@ fn the_time_of_a_process_counts_while_its_launch_is_under_way() {
     world.run_until("failed", |world| world.order("A").is_some_and(|order| order.state == OrderState::Failed));
     let outcome = format!("{:?}", world.order("A").and_then(|order| order.last_outcome()));
     assert!(outcome.starts_with("Some(TimedOut"), "{outcome}");
+    world.check_replay();
+}
+
+#[test]
+fn a_subagent_that_moves_is_left_when_what_it_runs_has_ended() {
+    let moves = |uri: &str| {
+        format!(
+            r#"{{"TYPE": "UpdateItems", "operations": [{{"TYPE": "AddOrChangeSimple", "item":
+                {{"TYPE": "SubagentItem", "id": "second", "agentPath": "AGENT", "uri": "{uri}"}}}}]}}"#
+        )
+    };
+    let second = SubagentId::new("second");
+    let mut world = World::new();
+    world.deploy("1", &job_with(r#""subagentBundleIdExpr": "'second'","#, "sleep 20000\\nout done"));
+    world.add_order("A");
+    world.run_until("running", |world| world.runs("A") == Some(Name::Second));
+    // Nobody is at the new address; that says nothing about the old one.
+    world.command(&moves("nowhere"));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.runs("A"), Some(Name::Second));
+    // A director that is started again knows it too.
+    world.kill(Name::Director);
+    world.start(Name::Director);
+    world.add_order("B");
+    world.run_until("finished", finished("A"));
+    assert_eq!(world.starts.get(&OrderId::new("A")), Some(&1));
+    assert_eq!(world.events_of("A").iter().filter(|name| **name == "OrderStdoutWritten").count(), 1);
+    world.run_until("left", |world| !world.director().is_coupled_with(&second));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.starts.get(&OrderId::new("B")), None, "it was started at the old address");
+    // The same process is at the new address: what runs there later belongs there.
+    world.command(&moves("second"));
+    world.run_until("running there", |world| world.runs("B") == Some(Name::Second));
+    assert!(!world.director().replica().relations().is_moving(&second));
+    // A process that is dead at the old address has lost what ran there.
+    world.command(&moves("nowhere"));
+    world.run_for(Duration::from_secs(1));
+    world.kill(Name::Second);
+    world.run_for(Duration::from_secs(3));
+    assert!(world.events_of("B").contains(&"OrderProcessed"));
+    world.command(&moves("second"));
+    world.start(Name::Second);
+    world.run_until("finished", finished("B"));
+    assert_eq!(world.starts.get(&OrderId::new("B")), Some(&2));
     world.check_replay();
 }

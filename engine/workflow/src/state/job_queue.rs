@@ -120,6 +120,18 @@ impl JobQueues {
         self.running
     }
 
+    /// How many processes may run at the agent; none: any number.
+    #[must_use]
+    pub fn process_limit(&self) -> Option<u32> {
+        self.process_limit
+    }
+
+    /// How many orders wait for a slot, at all jobs.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.orders.len().saturating_sub(self.running as usize)
+    }
+
     /// How many orders wait at a job.
     #[must_use]
     pub fn waiting_at(&self, job_key: &JobKey) -> usize {

@@ -246,11 +246,12 @@ impl Subagents {
         }
     }
 
-    /// Adds or changes a subagent. What runs there goes on; after a change of the address it has to be dedicated anew.
+    /// Adds or changes a subagent. What runs there goes on; after a change of the address it has to be dedicated anew, as soon as
+    /// nothing runs any more at the old one.
     pub fn put(&mut self, item: &Arc<SubagentItem>) {
         match self.subagents.get_mut(&item.id) {
             Some(state) => {
-                if state.item.uri != item.uri {
+                if state.item.uri != item.uri && state.processes.is_empty() {
                     state.died(ResetReason::Fresh);
                 }
                 state.item = item.clone();

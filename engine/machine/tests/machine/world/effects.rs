@@ -87,7 +87,13 @@ impl World {
     }
 
     fn dial(&mut self, name: Name, peer: Peer, address: &str) {
-        let Some(other) = Name::of(address) else { panic!("nobody has the address {address}") };
+        let other = match Name::of(address) {
+            Some(other) => other,
+            None if address == "nowhere" => {
+                return self.link_input(name, LinkInput::Failed { peer, ending: Ending::Refused });
+            }
+            None => panic!("nobody has the address {address}"),
+        };
         if self.silent.contains(&name) || self.silent.contains(&other) {
             return;
         }

@@ -37,6 +37,18 @@ impl Parking {
         }
     }
 
+    /// How many orders wait for a subagent.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Whether no order waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// Whether the order waits for a subagent.
     #[must_use]
     pub fn contains(&self, order_id: &OrderId) -> bool {
