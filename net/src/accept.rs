@@ -12,6 +12,7 @@ use crate::tls::{ClientCertificate, Purpose, Security, SessionError, let_go};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
@@ -168,6 +169,15 @@ impl Acceptor {
     /// When the system does not tell.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.listener.local_address()
+    }
+
+    /// The listening socket once more, for another process to hold: as long as it does, nobody who connects is refused. None
+    /// if it is simulated.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor.
+    pub fn socket(&self) -> io::Result<Option<OwnedFd>> {
+        self.listener.socket()
     }
 
     /// The next who has come. Nothing is accepted but in here. Dropping the future loses no node.

@@ -63,6 +63,17 @@ impl DialError {
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Connect(error) if error.is_refused())
     }
+
+    /// Whether the connection was there and ended without a word, as when the peer's process has just died. Soon its host may
+    /// say more.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        matches!(
+            self,
+            Self::Security { error: SessionError::Ended(_), .. }
+                | Self::Handshake { error: HandshakeError::Ended(_), .. }
+        )
+    }
 }
 
 /// A connection to a node, who has proved who it is.

@@ -10,6 +10,7 @@
 use crate::address::Address;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
@@ -147,6 +148,18 @@ impl Listener {
                 let (stream, from) = listener.accept().await?;
                 Ok((Box::new(stream), from))
             }
+        }
+    }
+
+    /// The socket once more. None if it is simulated.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor.
+    pub fn socket(&self) -> io::Result<Option<OwnedFd>> {
+        match self {
+            Self::Sockets(listener) => listener.as_fd().try_clone_to_owned().map(Some),
+            #[cfg(feature = "turmoil")]
+            Self::Simulated(_) => Ok(None),
         }
     }
 

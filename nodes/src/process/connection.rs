@@ -102,12 +102,12 @@ impl Connection {
         Ok(Answers { started: await_started, ended: await_ended })
     }
 
-    /// Sends a frame. To be run to its end, else the guard is left with half of it.
-    pub(super) async fn send(&self, request: &[u8], outputs: Option<[OwnedFd; 2]>) -> Result<(), Closed> {
+    /// Sends a frame, with up to two descriptors. To be run to its end, else the guard is left with half of it.
+    pub(super) async fn send(&self, request: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Closed> {
         let _sending = self.sending.lock().await;
         let mut sent = 0;
         while sent < request.len() {
-            let descriptors = outputs.as_ref().filter(|_| sent == 0);
+            let descriptors = if sent == 0 { descriptors.as_slice() } else { &[] };
             match send_part(&self.requests, &request[sent..], descriptors) {
                 Ok(length) => sent += length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -203,12 +203,12 @@ impl Connection {
     }
 }
 
-fn send_part(stream: &UnixStream, bytes: &[u8], descriptors: Option<&[OwnedFd; 2]>) -> io::Result<usize> {
+fn send_part(stream: &UnixStream, bytes: &[u8], descriptors: &[OwnedFd]) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let borrowed = descriptors.map(|[stdout, stderr]| [stdout.as_fd(), stderr.as_fd()]);
-    if let Some(borrowed) = &borrowed {
-        ancillary.push(SendAncillaryMessage::ScmRights(borrowed));
+    let borrowed: Vec<_> = descriptors.iter().map(OwnedFd::as_fd).collect();
+    if !borrowed.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(&borrowed));
     }
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     Ok(sendmsg(stream, &[IoSlice::new(bytes)], &mut ancillary, flags)?)

@@ -163,6 +163,15 @@ impl Launcher {
         launched.unwrap_or(Err(LaunchError::GuardLost))
     }
 
+    /// Keeps a file open until everything that was launched is dead, even if this program dies before. The socket at which a
+    /// node listens is held so: as long as something of it runs, nobody is told that the connection is refused.
+    ///
+    /// # Errors
+    /// When the file cannot be handed over to the guard.
+    pub async fn hold(&self, file: OwnedFd) -> Result<(), LaunchError> {
+        Ok(self.shared.connection.send(&wire::hold_frame(), vec![file]).await?)
+    }
+
     /// Kills everything that runs and ends the guard. Returns when all of it is gone.
     pub async fn stop(&self) {
         self.shared.connection.close();
@@ -234,7 +243,7 @@ impl Shared {
         let what = "making the output pipes";
         let (outputs, ends) = pipes().map_err(|error| LaunchError::NotPrepared { what, error })?;
         let answers = self.connection.register(prepared.id, permit)?;
-        self.connection.send(frame, Some(ends)).await?;
+        self.connection.send(frame, ends.into()).await?;
         match answers.started.await.map_err(|_| LaunchError::GuardLost)? {
             Ok(pid) => {
                 let running = Running::new(Arc::clone(self), prepared, pid, outputs, answers.ended);
@@ -247,7 +256,7 @@ impl Shared {
     /// Sends a request from wherever, without waiting. If the guard is gone, so are the processes.
     pub(super) fn request(&self, frame: Vec<u8>) {
         let connection = Arc::clone(&self.connection);
-        self.runtime.spawn(async move { connection.send(&frame, None).await });
+        self.runtime.spawn(async move { connection.send(&frame, Vec::new()).await });
     }
 
     /// Where background work belongs.

@@ -28,6 +28,8 @@ pub(super) enum Request {
     Terminate(ProcessId),
     /// Send SIGKILL to the process and everything that it started.
     Kill(ProcessId),
+    /// Keep a file open until everything is dead; its descriptor comes along.
+    Hold,
 }
 
 /// How to start a process.
@@ -76,9 +78,15 @@ pub(super) fn kill_frame(id: ProcessId) -> Vec<u8> {
     frame(KILL, |body| body.extend_from_slice(&id.to_le_bytes()))
 }
 
+/// The frame of [`Request::Hold`].
+pub(super) fn hold_frame() -> Vec<u8> {
+    frame(HOLD, |_| ())
+}
+
 const LAUNCH: u8 = 0;
 const TERMINATE: u8 = 1;
 const KILL: u8 = 2;
+const HOLD: u8 = 3;
 
 fn frame(kind: u8, put_body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = vec![0, 0, 0, 0, kind];
@@ -107,6 +115,7 @@ impl Request {
             LAUNCH => Self::Launch(Box::new(body.launch()?)),
             TERMINATE => Self::Terminate(body.number()?),
             KILL => Self::Kill(body.number()?),
+            HOLD => Self::Hold,
             _ => return Err(Malformed),
         };
         if body.0.is_empty() { Ok(Some((request, REQUEST_HEAD + length))) } else { Err(Malformed) }

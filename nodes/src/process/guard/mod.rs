@@ -8,7 +8,9 @@
 //! - The reaper waits for children, our own and those that we inherit as subreaper.
 //! - The sweeper kills what a killed process left behind outside its group.
 //!
-//! It ends when the control socket does, and not before everything below it is dead. It holds a lock on the work
+//! It ends when the control socket does, and not before everything below it is dead. Until then it keeps open what it was given
+//! to hold (the socket at which the program listened: who asks there whether the program is dead, is told so when its
+//! processes are dead too). It holds a lock on the work
 //! directory until then, so that a successor starts nothing while something of its predecessor still runs. When the guard
 //! itself is killed, the program reports its processes as lost and kills what it finds; so does the next guard.
 //!
@@ -126,6 +128,8 @@ enum Work {
     Launch(Ticket, Box<LaunchRequest>, [OwnedFd; 2]),
     Terminate(ProcessId),
     Kill(ProcessId),
+    /// There was nothing to be done but to keep what came along.
+    Nothing,
 }
 
 /// The next request. The lock is free again while it is being carried out; but a launch is registered before, so that
@@ -139,6 +143,10 @@ fn next_work(requests: &Mutex<Requests>, registry: &Registry) -> Option<Work> {
         }
         Request::Terminate(id) => Work::Terminate(id),
         Request::Kill(id) => Work::Kill(id),
+        Request::Hold => {
+            requests.hold()?;
+            Work::Nothing
+        }
     })
 }
 
@@ -153,6 +161,7 @@ fn carry_out(registry: &Registry, sweeper: &Sweeper, work: Work) {
             registry.kill(id);
             sweeper.condemn(id);
         }
+        Work::Nothing => {}
     }
 }
 
@@ -201,13 +210,15 @@ fn end(registry: &Registry) {
 struct Requests {
     socket: OwnedFd,
     bytes: Vec<u8>,
-    /// In the order of the launches that they belong to.
+    /// In the order of the requests that they belong to.
     descriptors: VecDeque<OwnedFd>,
+    /// What is kept open until the guard ends.
+    held: Vec<OwnedFd>,
 }
 
 impl Requests {
     fn new(socket: OwnedFd) -> Self {
-        Self { socket, bytes: Vec::new(), descriptors: VecDeque::new() }
+        Self { socket, bytes: Vec::new(), descriptors: VecDeque::new(), held: Vec::new() }
     }
 
     /// The next request. `None`: the program is gone or talks nonsense.
@@ -227,6 +238,13 @@ impl Requests {
     /// The write ends that came along with the launch just read.
     fn outputs(&mut self) -> Option<[OwnedFd; 2]> {
         Some([self.descriptors.pop_front()?, self.descriptors.pop_front()?])
+    }
+
+    /// Keeps what came along with the request just read.
+    fn hold(&mut self) -> Option<()> {
+        let held = self.descriptors.pop_front()?;
+        self.held.push(held);
+        Some(())
     }
 
     fn read(&mut self) -> Option<()> {
