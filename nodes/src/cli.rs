@@ -38,7 +38,7 @@ enum Command {
     Subagent(DaemonArguments),
     /// Run a cluster watch: a daemon, the third voter of a pair.
     Watch(DaemonArguments),
-    /// Operate controllers: see how they are, add and look after orders, deploy items, switch over.
+    /// Operate controllers and agents: see how they are, add and look after orders, deploy items, switch over.
     Ctl(CtlArguments),
     /// Look into journals, check and repair them.
     #[command(subcommand)]
@@ -137,7 +137,7 @@ pub struct ClusterArguments {
     /// So many agents, when all are on this machine.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "hosts")]
     pub agents: u8,
-    /// The first of six ports in a row, and one for each agent. Without it the usual ones are taken, or others that are free.
+    /// The first of six ports in a row, and two for each agent. Without it the usual ones are taken, or others that are free.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 }

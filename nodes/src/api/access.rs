@@ -5,10 +5,11 @@
 //! name. Who fails [`FAILURES`] times within [`PERIOD`] is not listened to for the rest of it, by address.
 
 use super::answer::Refusal;
-use crate::config::{SecretHash, User};
+use crate::config::{Permission, SecretHash, User};
 use baton_net::http::server::Caller;
-use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -46,7 +47,11 @@ impl Access {
     }
 
     /// The user who calls.
-    pub(super) fn user(&self, headers: &HeaderMap, caller: Option<&Caller>) -> Result<&User, Refusal> {
+    pub(super) fn caller(&self, head: &Parts) -> Result<&User, Refusal> {
+        self.user(&head.headers, head.extensions.get::<Caller>())
+    }
+
+    fn user(&self, headers: &HeaderMap, caller: Option<&Caller>) -> Result<&User, Refusal> {
         let Some(credential) = credential(headers)? else {
             let identity = caller.and_then(|caller| caller.identity.as_ref());
             let user = identity.and_then(|identity| {
@@ -106,6 +111,22 @@ impl Access {
     }
 }
 
+/// Whether the user may do what is asked for. True if it is to change something.
+pub(super) fn permit(user: &User, head: &Parts) -> Result<bool, Refusal> {
+    let changes = head.method == Method::POST;
+    let permission = if changes { Permission::Operate } else { Permission::Read };
+    if !user.permissions.contains(&permission) {
+        let what = if changes { "operate" } else { "read" };
+        let message = format!("the user {} lacks the permission '{what}'", user.name);
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message));
+    }
+    if changes {
+        let from = head.extensions.get::<Caller>().map(|caller| tracing::field::display(caller.address));
+        tracing::debug!(user = user.name, from, "{} {}", head.method, head.uri.path());
+    }
+    Ok(changes)
+}
+
 /// The credential of a request, if it has one.
 fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>, Refusal> {
     let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
@@ -159,7 +180,6 @@ fn base64(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Permission;
     use hyper::header::HeaderValue;
 
     fn access() -> Access {

@@ -19,6 +19,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
 
 /// The header with the id of a command.
 pub const COMMAND_ID: HeaderName = HeaderName::from_static("idempotency-key");
@@ -31,7 +32,7 @@ const LONG_BODY: usize = 1 << 20;
 
 /// The forms of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Json,
     /// A JSON value in each line.
     JsonLines,
@@ -49,7 +50,7 @@ enum Asked {
 pub(super) async fn command(api: &Api, headers: &HeaderMap, body: RequestBody) -> Result<Answer, Refusal> {
     form(headers, false)?;
     let id = command_id(headers)?;
-    match read(api, body, |text| asked(&text)).await? {
+    match read(&api.long_bodies, body, |text| asked(&text)).await? {
         Asked::Command(command) => execute(api, id, *command).await.map(|(answer, _)| answer),
         Asked::Order(order) => cluster(api, order).await,
         Asked::Release(until) => {
@@ -82,7 +83,7 @@ fn asked(text: &str) -> Checked<Asked> {
 pub(super) async fn items(api: &Api, headers: &HeaderMap, body: RequestBody) -> Result<Answer, Refusal> {
     let form = form(headers, true)?;
     let id = command_id(headers)?;
-    let operations = read(api, body, move |text| list::<ItemOperation>(&text, form, "operations")).await?;
+    let operations = read(&api.long_bodies, body, move |text| list::<ItemOperation>(&text, form, "operations")).await?;
     execute(api, id, Command::UpdateItems { operations }).await.map(|(answer, _)| answer)
 }
 
@@ -90,7 +91,7 @@ pub(super) async fn items(api: &Api, headers: &HeaderMap, body: RequestBody) -> 
 pub(super) async fn orders(api: &Api, headers: &HeaderMap, body: RequestBody) -> Result<Answer, Refusal> {
     let form = form(headers, true)?;
     let id = command_id(headers)?;
-    let command = read(api, body, move |text| {
+    let command = read(&api.long_bodies, body, move |text| {
         if form == Form::JsonLines {
             return list::<FreshOrder>(&text, form, "").map(|orders| Command::AddOrders { orders });
         }
@@ -114,7 +115,7 @@ pub(super) async fn orders(api: &Api, headers: &HeaderMap, body: RequestBody) ->
 pub(super) async fn delete_orders(api: &Api, headers: &HeaderMap, body: RequestBody) -> Result<Answer, Refusal> {
     let form = form(headers, true)?;
     let id = command_id(headers)?;
-    let order_ids = read(api, body, move |text| list::<OrderId>(&text, form, "orderIds")).await?;
+    let order_ids = read(&api.long_bodies, body, move |text| list::<OrderId>(&text, form, "orderIds")).await?;
     execute(api, id, Command::DeleteOrdersWhenTerminated { order_ids }).await.map(|(answer, _)| answer)
 }
 
@@ -125,19 +126,19 @@ pub(super) async fn cluster_command(
     headers: &HeaderMap,
     body: RequestBody,
 ) -> Result<Answer, Refusal> {
-    no_body(api, headers, body).await?;
+    no_body(&api.long_bodies, headers, body).await?;
     cluster(api, order).await
 }
 
 /// The body is empty or an object without members; that it is announced as JSON keeps out what web pages of others can make a
 /// browser send.
-pub(super) async fn no_body(api: &Api, headers: &HeaderMap, body: RequestBody) -> Result<(), Refusal> {
+pub(super) async fn no_body(places: &Semaphore, headers: &HeaderMap, body: RequestBody) -> Result<(), Refusal> {
     form(headers, false)?;
     let is_empty = |text: String| match text.trim() {
         "" => Ok(true),
         text => parse(text).map(|node| matches!(&node.kind, NodeKind::Object(members) if members.is_empty())),
     };
-    if !read(api, body, is_empty).await? {
+    if !read(places, body, is_empty).await? {
         return Err(Refusal::bad_request("the body has to be empty, or {}"));
     }
     Ok(())
@@ -190,7 +191,7 @@ fn command_id(headers: &HeaderMap) -> Result<Option<CommandId>, Refusal> {
     Ok(Some(CommandId::checked(text)?))
 }
 
-fn form(headers: &HeaderMap, may_be_lines: bool) -> Result<Form, Refusal> {
+pub(super) fn form(headers: &HeaderMap, may_be_lines: bool) -> Result<Form, Refusal> {
     let value = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let essence = value.and_then(|value| value.split(';').next()).map(|value| value.trim().to_ascii_lowercase());
     match essence.as_deref() {
@@ -205,9 +206,9 @@ fn form(headers: &HeaderMap, may_be_lines: bool) -> Result<Form, Refusal> {
     }
 }
 
-/// Reads a body and makes something of its text.
-async fn read<T: Send + 'static>(
-    api: &Api,
+/// Reads a body and makes something of its text. Long ones need one of the places.
+pub(super) async fn read<T: Send + 'static>(
+    places: &Semaphore,
     body: RequestBody,
     make: impl FnOnce(String) -> Checked<T> + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -217,7 +218,7 @@ async fn read<T: Send + 'static>(
     }
     let is_long = length.upper().is_none_or(|upper| upper > LONG_BODY as u64);
     // Never closed.
-    let _place = if is_long { api.long_bodies.acquire().await.ok() } else { None };
+    let _place = if is_long { places.acquire().await.ok() } else { None };
     let bytes = Limited::new(body, LONGEST_BODY).collect().await.map_err(unreadable)?.to_bytes();
     let Ok(text) = String::from_utf8(bytes.into()) else {
         return Err(Refusal::bad_request("the body is no text in UTF-8"));

@@ -1,4 +1,4 @@
-//! What can be looked at: the overview, orders, items, workflows, agents. Long lists come in pages.
+//! What can be looked at: the overview, orders, items, workflows (agents: [`super::agents`]). Long lists come in pages.
 //!
 //! A look happens between two steps of the controller and must be short: it visits at most [`VISITED`] orders and clones at
 //! most a page. JSON is made outside. Each answer has the last event that it shows, so that a reader can go on with the events
@@ -9,9 +9,8 @@ use super::query::Query;
 use super::status::{Status, node_id};
 use super::{Api, Shown};
 use baton_machine::controller::Controller;
-use baton_machine::relations::AgentRelation;
 use baton_protocol::event_id::EventId;
-use baton_workflow::id::{AgentPath, OrderId, WorkflowId, WorkflowPath};
+use baton_workflow::id::{OrderId, WorkflowId, WorkflowPath};
 use baton_workflow::json::{self, Json as _};
 use baton_workflow::model::item::Item;
 use baton_workflow::model::key::ItemKey;
@@ -21,10 +20,10 @@ use baton_workflow::value::{Name, Value};
 use std::collections::BTreeSet;
 
 /// Entries of a page, if nothing else is asked for.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// Entries of a page at most.
-const LONGEST_PAGE: usize = 1_000;
+pub(super) const LONGEST_PAGE: usize = 1_000;
 
 /// A page ends when it has so many bytes of JSON.
 const PAGE_BYTES: usize = 8 << 20;
@@ -217,76 +216,10 @@ pub(super) async fn workflows(api: &Api, query: Query<'_>) -> Result<Answer, Ref
     Ok(page.into_answer())
 }
 
-/// `GET /controller/api/agent`
-pub(super) async fn agents(api: &Api, query: Query<'_>) -> Result<Answer, Refusal> {
-    let limit = query.limit(PAGE, LONGEST_PAGE)?;
-    let after = query.text("after").map(AgentPath::checked).transpose()?;
-    let wanted = move |path: &AgentPath| after.as_ref().is_none_or(|after| path > after);
-    let Shown { seen, event_id } = api.look(move |controller| look_at_agents(controller, limit + 1, wanted)).await?;
-    let mut page = Page::new("agents");
-    page.event_id = Some(event_id);
-    page.fill(limit, seen);
-    Ok(page.into_answer())
-}
-
-/// `GET /controller/api/agent/PATH`
-pub(super) async fn agent(api: &Api, path: &str) -> Result<Answer, Refusal> {
-    let path = AgentPath::checked(path)?;
-    let wanted = path.clone();
-    let Shown { seen, event_id } =
-        api.look(move |controller| look_at_agents(controller, 1, |path| *path == wanted)).await?;
-    match seen.into_iter().next() {
-        Some((_, agent)) => Ok(ok(&stamped(event_id, agent))),
-        None => Err(Refusal::not_found(baton_workflow::state::items::unknown_item(&ItemKey::Agent(path)))),
-    }
-}
-
-fn look_at_agents(
-    controller: &Controller,
-    most: usize,
-    is_wanted: impl Fn(&AgentPath) -> bool,
-) -> Vec<(String, Value)> {
-    let relations = controller.replica().relations();
-    let agents = controller.state().items().simple().filter_map(|item| match item {
-        Item::AgentRef(agent) if is_wanted(&agent.path) => Some(agent),
-        _ => None,
-    });
-    let agents = agents.take(most).map(|agent| {
-        let relation = relations.agents.get(&agent.path);
-        let subagents = relations.subagents.iter().filter(|(_, subagent)| subagent.item().agent_path == agent.path);
-        let mut members = vec![
-            ("path", agent.path.write()),
-            ("agentRef", Item::AgentRef(agent.clone()).write()),
-            ("isCoupled", Value::Boolean(controller.is_coupled_with(&agent.path))),
-            ("couplingState", coupling_state(relation)),
-            ("subagents", Value::list(subagents.map(|(_, subagent)| subagent.to_json()))),
-        ];
-        if let Some(relation) = relation {
-            members.extend(relation.run_id.as_deref().map(|id| ("agentRunId", Value::from(id))));
-            members.push(("eventId", number(relation.adopted.0)));
-            members.extend(relation.problem.as_ref().map(|problem| ("problem", problem.clone().recorded().write())));
-        }
-        (agent.path.to_string(), value(members))
-    });
-    agents.collect()
-}
-
-fn coupling_state(relation: Option<&AgentRelation>) -> Value {
-    let named = |name: &str| object([("TYPE", Value::from(name))]);
-    match relation {
-        Some(AgentRelation { resetting: Some(force), .. }) => {
-            object([("TYPE", Value::from("Resetting")), ("force", Value::Boolean(*force))])
-        }
-        Some(AgentRelation { is_coupled: true, .. }) => named("Coupled"),
-        Some(AgentRelation { run_id: Some(_), .. }) => named("ShutDown"),
-        _ => object([("TYPE", Value::from("Reset")), ("reason", Value::from("Fresh"))]),
-    }
-}
-
 /// A part of a long list.
-struct Page {
+pub(super) struct Page {
     name: &'static str,
-    event_id: Option<EventId>,
+    pub(super) event_id: Option<EventId>,
     entries: Vec<Value>,
     bytes: usize,
     /// The key of the last entry.
@@ -296,7 +229,7 @@ struct Page {
 }
 
 impl Page {
-    fn new(name: &'static str) -> Self {
+    pub(super) fn new(name: &'static str) -> Self {
         Self { name, event_id: None, entries: Vec::new(), bytes: 0, last: None, next: None }
     }
 
@@ -315,7 +248,7 @@ impl Page {
     }
 
     /// Takes entries as long as there is room.
-    fn fill(&mut self, limit: usize, entries: impl IntoIterator<Item = (String, Value)>) {
+    pub(super) fn fill(&mut self, limit: usize, entries: impl IntoIterator<Item = (String, Value)>) {
         for (key, entry) in entries {
             if self.len() >= limit || self.is_full() {
                 self.next = self.last.clone();
@@ -325,7 +258,7 @@ impl Page {
         }
     }
 
-    fn into_answer(self) -> Answer {
+    pub(super) fn into_answer(self) -> Answer {
         let mut members =
             vec![("eventId", number(self.event_id.unwrap_or_default().0)), (self.name, Value::list(self.entries))];
         members.extend(self.next.map(|next| ("next", Value::from(next.as_str()))));
@@ -334,7 +267,7 @@ impl Page {
 }
 
 /// With the last event that is shown.
-fn stamped(event_id: EventId, shown: Value) -> Value {
+pub(super) fn stamped(event_id: EventId, shown: Value) -> Value {
     let mut members = vec![(Name::from("eventId"), number(event_id.0))];
     if let Value::Object(fields) = &shown {
         members.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -342,6 +275,6 @@ fn stamped(event_id: EventId, shown: Value) -> Value {
     Value::Object(members.into_iter().collect())
 }
 
-fn value(members: Vec<(&str, Value)>) -> Value {
+pub(super) fn value(members: Vec<(&str, Value)>) -> Value {
     Value::object(members)
 }

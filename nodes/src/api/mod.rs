@@ -6,19 +6,26 @@
 //! cluster) is as it is just now.
 
 mod access;
+mod agents;
 mod answer;
 mod command;
 mod events;
 mod listing;
 mod query;
 mod routes;
+mod server;
 mod status;
+mod worker;
+mod worker_status;
 
 pub use access::{FAILURES, PERIOD};
 pub use answer::EVENT_ID;
 pub use command::{COMMAND_ID, LONGEST_BODY};
 pub use query::encode;
+pub use server::{DEADLINE, ServeError, Serving};
 pub use status::Status;
+pub use worker::{WorkerApiConfig, serve as serve_worker};
+pub use worker_status::{DirectorStatus, SubagentStatus, WorkerStatus};
 
 use crate::config::User;
 use crate::daemon::stop::Control;
@@ -27,28 +34,17 @@ use crate::host::controller::{Client, Unanswered};
 use access::Access;
 use answer::{Answer, Refusal};
 use baton_machine::controller::Controller;
-use baton_net::accept::BindError;
 use baton_net::address::Address;
 use baton_net::http::RequestBody;
-use baton_net::http::server::{Limits, Server};
 use baton_net::network::Network;
-use baton_net::tls::{ClientCertificate, Security};
+use baton_net::tls::Security;
 use baton_protocol::event_id::EventId;
 use baton_protocol::register::Seat;
 use baton_workflow::problem::Problem;
-use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
-use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
+use hyper::Request;
+use server::Answering;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
-
-/// Every exchange is over within this time, except streams of events, which must go on.
-pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// So many requests are being answered at a time; others wait.
 const REQUESTS: usize = 256;
@@ -58,15 +54,6 @@ const LONG_BODIES: usize = 4;
 
 /// So many read events at a time; others are refused.
 pub const STREAMS: usize = 500;
-
-/// So many connections are open at a time; others wait.
-const CONNECTIONS: usize = 1_000;
-
-/// So many requests of one connection go on at a time.
-const REQUESTS_OF_CONNECTION: u32 = 32;
-
-/// So long answers may take when the server is to stop.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// What makes one API differ from another.
 pub struct ApiConfig {
@@ -90,43 +77,13 @@ pub struct ApiConfig {
 /// Makes the text of `/metrics`.
 pub type MetricsText = Arc<dyn Fn(&Status) -> String + Send + Sync>;
 
-/// An API that answers.
-pub struct Serving {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    ended: JoinHandle<usize>,
-}
-
-/// Why an API does not answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// It cannot listen.
-    #[error("API: {0}")]
-    Bind(#[from] BindError),
-    /// The system does not tell where it listens.
-    #[error("API: the system does not tell where it listens: {0}")]
-    Address(io::Error),
-}
-
 /// Answers requests from now on.
 ///
 /// # Errors
 /// When it cannot listen.
 pub async fn serve(config: ApiConfig, client: Client) -> Result<Serving, ServeError> {
     let ApiConfig { network, listen, security, users, urls, metrics, control } = config;
-    // What the server refuses is no JSON, so bodies are measured here.
-    let limits = Limits {
-        body: usize::MAX,
-        connections: CONNECTIONS,
-        streams: REQUESTS_OF_CONNECTION,
-        body_time: DEADLINE,
-        ..Limits::default()
-    };
-    let server = Server::bind(network, &listen, security, ClientCertificate::Optional, limits).await?;
-    let server = server.reporting(|trouble| tracing::debug!("API: {trouble}"));
-    let address = server.local_address().map_err(ServeError::Address)?;
     let (stop, stopping) = watch::channel(false);
-    let mut stopped = stopping.clone();
     let api = Arc::new(Api {
         access: Access::new(users),
         client,
@@ -139,34 +96,7 @@ pub async fn serve(config: ApiConfig, client: Client) -> Result<Serving, ServeEr
         streams: Arc::new(Semaphore::new(STREAMS)),
         stopping,
     });
-    let service = service_fn(move |request: Request<RequestBody>| {
-        let api = Arc::clone(&api);
-        async move { Ok::<_, Infallible>(Box::pin(api.answer(request)).await) }
-    });
-    let ended = tokio::spawn(server.serve(
-        service,
-        async move {
-            // Who could stop it is gone.
-            let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
-        },
-        GRACE,
-    ));
-    Ok(Serving { address, stop, ended })
-}
-
-impl Serving {
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Ends streams of events with a last word, lets requests be answered for a few seconds, and ends.
-    pub async fn stop(self) {
-        self.stop.send_replace(true);
-        // A panic of the server is told by its task.
-        let _ = self.ended.await;
-    }
+    server::start(network, &listen, security, stop, api).await
 }
 
 /// What all requests need.
@@ -190,20 +120,16 @@ struct Shown<T> {
     event_id: EventId,
 }
 
-impl Api {
-    async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Answer {
-        let answering = timeout(DEADLINE, Box::pin(self.route(request)));
-        let answer = answering.await.unwrap_or_else(|_| {
-            let message =
-                format!("There is no answer within {DEADLINE:?}. What was asked for may be done, now or later");
-            Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "OutcomeUnknown", message))
-        });
-        answer.unwrap_or_else(|mut refusal| {
+impl Answering for Api {
+    async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Result<Answer, Refusal> {
+        Box::pin(self.route(request)).await.map_err(|mut refusal| {
             *refusal.problem = self.complete(*refusal.problem);
-            refusal.into_answer()
+            refusal
         })
     }
+}
 
+impl Api {
     /// Looks at the state.
     async fn look<T: Send + 'static>(
         &self,

@@ -1,12 +1,11 @@
 //! Which path is what, by which methods, and for whom.
 
+use super::access::permit;
 use super::answer::{Answer, Refusal, json, text_of};
 use super::query::{Query, decode};
-use super::{Api, command, events, listing};
-use crate::config::Permission;
+use super::{Api, agents, command, events, listing};
 use crate::daemon::stop::{Manner, StopRequest};
 use baton_net::http::RequestBody;
-use baton_net::http::server::Caller;
 use baton_protocol::pair::Order;
 use hyper::header::ALLOW;
 use hyper::{Method, Request, StatusCode};
@@ -28,6 +27,8 @@ enum Endpoint<'r> {
     Workflows,
     Agents,
     Agent(Cow<'r, str>),
+    Subagents,
+    Subagent(Cow<'r, str>),
     Cluster,
     ClusterCommand(Order),
     Terminate,
@@ -53,6 +54,8 @@ impl<'r> Endpoint<'r> {
                     ("workflow", None) => Self::Workflows,
                     ("agent", None) => Self::Agents,
                     ("agent", Some(path)) => Self::Agent(decode(path)?),
+                    ("subagent", None) => Self::Subagents,
+                    ("subagent", Some(id)) => Self::Subagent(decode(id)?),
                     ("terminate", None) => Self::Terminate,
                     ("cluster", None) => Self::Cluster,
                     ("cluster", Some(order)) => Self::ClusterCommand(match order {
@@ -89,7 +92,7 @@ impl<'r> Endpoint<'r> {
             Self::Events => &["after", "limit", "timeout", "heartbeat", "return"],
             Self::Orders => &["after", "limit", "state", "workflowPath"],
             Self::Items => &["after", "limit", "type"],
-            Self::Workflows | Self::Agents => &["after", "limit"],
+            Self::Workflows | Self::Agents | Self::Subagents => &["after", "limit"],
             _ => &[],
         }
     }
@@ -107,8 +110,7 @@ impl Api {
                 _ => {}
             }
         }
-        let caller = head.extensions.get::<Caller>();
-        let user = self.access.user(&head.headers, caller)?;
+        let user = self.access.caller(&head)?;
         let Some(endpoint) = Endpoint::of(path)? else {
             let message = format!("there is nothing at '{}'", path.chars().take(100).collect::<String>());
             return Err(Refusal::new(StatusCode::NOT_FOUND, "UnknownPath", message));
@@ -118,17 +120,7 @@ impl Api {
             let message = format!("the method {} is not for this path; expected is {allow}", head.method);
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).header(ALLOW, allow));
         }
-        let changes = head.method == Method::POST;
-        let permission = if changes { Permission::Operate } else { Permission::Read };
-        if !user.permissions.contains(&permission) {
-            let what = if changes { "operate" } else { "read" };
-            let message = format!("the user {} lacks the permission '{what}'", user.name);
-            return Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message));
-        }
-        if changes {
-            let from = caller.map(|caller| tracing::field::display(caller.address));
-            tracing::info!(user = user.name, from, "{} {path}", head.method);
-        }
+        let changes = permit(user, &head)?;
         // Never closed.
         let _place = self.requests.acquire().await;
         let query = Query::read(head.uri.query(), endpoint.parameters(&head.method))?;
@@ -145,11 +137,13 @@ impl Api {
             Endpoint::Items => listing::items(self, query).await,
             Endpoint::Item(key) => listing::item(self, &key).await,
             Endpoint::Workflows => listing::workflows(self, query).await,
-            Endpoint::Agents => listing::agents(self, query).await,
-            Endpoint::Agent(path) => listing::agent(self, &path).await,
+            Endpoint::Agents => agents::agents(self, query).await,
+            Endpoint::Agent(path) => agents::agent(self, &path).await,
+            Endpoint::Subagents => agents::subagents(self, query).await,
+            Endpoint::Subagent(id) => agents::subagent(self, &id).await,
             Endpoint::Cluster => self.cluster().await,
             Endpoint::Terminate => {
-                command::no_body(self, &head.headers, body).await?;
+                command::no_body(&self.long_bodies, &head.headers, body).await?;
                 self.terminate(&query)
             }
             Endpoint::ClusterCommand(order) => command::cluster_command(self, order, &head.headers, body).await,
@@ -168,9 +162,9 @@ impl Api {
 
     /// Ends the daemon. What that means for the pair says [`Manner`].
     fn terminate(&self, query: &Query<'_>) -> Result<Answer, Refusal> {
-        let manner = query.value::<Manner>("manner", "stop, switch-over or abort")?.unwrap_or(Manner::Stop);
+        let manner = query.value::<Manner>("manner", "stop, switch-over, abort or kill")?.unwrap_or(Manner::Stop);
         let restarts = query.value("restart", "true or false")?.unwrap_or(false);
-        self.control.stop(StopRequest { manner, restarts });
+        self.control.stop(StopRequest { manner, restarts, signal: None });
         Ok(text_of(StatusCode::ACCEPTED, "application/json", "{\"TYPE\":\"Accepted\"}\n".to_owned()))
     }
 

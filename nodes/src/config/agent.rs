@@ -1,7 +1,8 @@
 //! The configurations of those who work: agents with their directors, and subagents.
 
+use super::api::{Api, api};
 use super::findings::{Findings, Setting};
-use super::parts::Common;
+use super::parts::{Common, WORKER_API};
 use super::reader::{Environment, Section, quoted, read_file};
 use baton_net::name::NodeId;
 use baton_workflow::id::SubagentId;
@@ -14,6 +15,8 @@ pub struct AgentConfig {
     pub common: Common,
     /// The controllers that may command it.
     pub controllers: Vec<NodeId>,
+    /// Its HTTP API; none: it answers no HTTP.
+    pub api: Option<Api>,
     /// The jobs of its own subagent.
     pub jobs: Jobs,
     /// All settings, with where they came from.
@@ -29,6 +32,8 @@ pub struct SubagentConfig {
     pub common: Common,
     /// The agents that may command it.
     pub directors: Vec<NodeId>,
+    /// Its HTTP API; none: it answers no HTTP.
+    pub api: Option<Api>,
     /// Its jobs.
     pub jobs: Jobs,
     /// All settings, with where they came from.
@@ -61,9 +66,9 @@ impl AgentConfig {
     pub(super) fn of(section: &Section<'_>) -> Option<Self> {
         let common = Common::read(section);
         let controllers = section.section("superiors", |section| superiors(section, "controllers", "controller"));
-        let jobs = jobs(section, common.as_ref());
+        let (api, jobs) = (worker_api(section, common.as_ref()), jobs(section, common.as_ref()));
         let (settings, warnings) = (Vec::new(), Findings::default());
-        Some(Self { common: common?, controllers: controllers?, jobs: jobs?, settings, warnings })
+        Some(Self { common: common?, controllers: controllers?, api: api?, jobs: jobs?, settings, warnings })
     }
 }
 
@@ -80,10 +85,18 @@ impl SubagentConfig {
     pub(super) fn of(section: &Section<'_>) -> Option<Self> {
         let common = Common::read(section);
         let directors = section.section("superiors", |section| superiors(section, "directors", "agent"));
-        let jobs = jobs(section, common.as_ref());
+        let (api, jobs) = (worker_api(section, common.as_ref()), jobs(section, common.as_ref()));
         let (settings, warnings) = (Vec::new(), Findings::default());
-        Some(Self { common: common?, directors: directors?, jobs: jobs?, settings, warnings })
+        Some(Self { common: common?, directors: directors?, api: api?, jobs: jobs?, settings, warnings })
     }
+}
+
+/// Where it answers HTTP, if it does.
+fn worker_api(section: &Section<'_>, common: Option<&Common>) -> Option<Option<Api>> {
+    let is_secured = section.has("tls");
+    let found = section.optional_section("api", |section| api(section, WORKER_API, is_secured))?;
+    let fits = found.as_ref().zip(common).is_none_or(|(api, common)| api.relate(section, common));
+    fits.then_some(found)
 }
 
 /// Who may command: at least one.

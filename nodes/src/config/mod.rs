@@ -10,6 +10,7 @@
 //! Reading looks at the file only. What it names is looked at by [`Checked::check`], for `--check-config` and once a day.
 
 mod agent;
+mod api;
 mod check;
 mod controller;
 mod findings;
@@ -21,8 +22,9 @@ mod tests;
 mod watch;
 
 pub use agent::{AgentConfig, Jobs, SubagentConfig};
+pub use api::{Api, Permission, User};
 pub use check::{Checked, keep_checking, main};
-pub use controller::{Api, ControllerConfig, Pair, Permission, User};
+pub use controller::{ControllerConfig, Pair};
 pub use findings::{Finding, Findings, Origin, Place, Setting, Severity};
 pub use parts::{API, Common, LINKS, Level, Log, LogFormat, Member};
 pub use reader::Environment;

@@ -17,6 +17,9 @@ pub const LINKS: &str = "127.0.0.1:4454";
 /// Where a controller answers HTTP, when nothing else is said.
 pub const API: &str = "127.0.0.1:4444";
 
+/// Where an agent or subagent answers HTTP, when its section `[api]` is there but says nothing else.
+pub(super) const WORKER_API: &str = "127.0.0.1:4465";
+
 /// What every daemon has: who it is, where it keeps its data, how it talks.
 #[derive(Clone, Debug)]
 pub struct Common {

@@ -9,7 +9,7 @@ pub struct CtlArguments {
     /// The URL of a controller, as http://localhost:4444. Repeatable: the active one of a pair is found. Else `BATON_URL`.
     #[arg(long = "url", value_name = "URL", global = true)]
     pub urls: Vec<String>,
-    /// A file with `urls`, `token_file`, `authorities`, `certificate` and `key`, as `baton init cluster` writes it. Else
+    /// A file with `urls`, `nodes`, `token_file`, `authorities`, `certificate` and `key`, as `baton init cluster` writes it. Else
     /// `BATON_CTL_CONFIG`.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
@@ -39,12 +39,24 @@ pub struct CtlArguments {
 /// What `baton ctl` can do.
 #[derive(Debug, Subcommand)]
 pub enum CtlCommand {
-    /// Show how each controller is.
-    Status,
+    /// Show how each controller is, or agents and subagents that are in the file of --config.
+    Status(StatusArguments),
     /// Add an order.
     Add(AddArguments),
-    /// List orders, workflows, agents or other items.
+    /// List orders, workflows, agents, subagents or other items.
     List(ListArguments),
+    /// List agents: whether each is coupled, since when not, and what it lacks.
+    Agents,
+    /// List subagents: whether each gets jobs, since when not, and why.
+    Subagents,
+    /// Let subagents get no more jobs; those which run there come to their end.
+    Disable(Ids),
+    /// Let subagents get jobs again.
+    Enable(Ids),
+    /// Let an agent start anew: its processes are killed, its orders fail.
+    ResetAgent(ResetArguments),
+    /// Let a subagent start anew: its processes are killed, and lost.
+    ResetSubagent(ResetArguments),
     /// Show orders, by their ids, or items, by their keys, as in Workflow:PATH.
     Show(Ids),
     /// Show events as they happen.
@@ -63,7 +75,7 @@ pub enum CtlCommand {
     SwitchOver(Confirmation),
     /// Let the active controller stop without a take-over.
     Stop(Confirmation),
-    /// End the process of a controller. When it is the active one, no other takes over, unless asked for.
+    /// End the process of a controller, agent or subagent. What that means for the others is asked for.
     Terminate(TerminateArguments),
     /// Let this controller take over from the other one, which was stopped.
     Appoint(AtNode),
@@ -106,8 +118,32 @@ pub enum Listed {
     Workflows,
     /// Agents, and whether they are coupled.
     Agents,
+    /// Subagents, and whether they get jobs.
+    Subagents,
     /// All items.
     Items,
+}
+
+/// `baton ctl status`
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Names of agents and subagents in the file of --config. Else the controllers are meant.
+    #[arg(value_name = "NODE")]
+    pub nodes: Vec<String>,
+}
+
+/// `baton ctl reset-agent` and `reset-subagent`
+#[derive(Debug, Args)]
+pub struct ResetArguments {
+    /// The agent, or the subagent.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Even if it belongs to another controller or agent: what it runs for that one is killed.
+    #[arg(long)]
+    pub force: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `baton ctl list`
@@ -125,6 +161,14 @@ pub struct ListArguments {
     /// At most so many.
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub limit: usize,
+}
+
+impl ListArguments {
+    /// All of them.
+    #[must_use]
+    pub fn all(what: Listed) -> Self {
+        Self { what, states: Vec::new(), workflow: None, limit: usize::MAX }
+    }
 }
 
 /// What is meant.
@@ -185,25 +229,32 @@ pub struct Confirmation {
 /// `baton ctl terminate`
 #[derive(Debug, Args)]
 pub struct TerminateArguments {
-    /// Which controller.
+    /// Which.
     #[command(flatten)]
     pub node: AtNode,
-    /// Hand over to the standby before. If that is not possible, it goes on.
-    #[arg(long, conflicts_with = "abort")]
+    /// Of a controller: hand over to the standby before. If that is not possible, it goes on.
+    #[arg(long, conflicts_with_all = ["abort", "kill"])]
     pub switch_over: bool,
-    /// End at once, as in a crash: the standby takes over.
-    #[arg(long)]
+    /// End at once: jobs are killed, and others take over.
+    #[arg(long, conflicts_with = "kill")]
     pub abort: bool,
+    /// As kill -9: like --abort, but nothing is told or written any more.
+    #[arg(long, conflicts_with_all = ["restart", "signal"])]
+    pub kill: bool,
     /// Start again.
     #[arg(long)]
     pub restart: bool,
+    /// Of an agent or subagent: send this signal to its jobs, rather than waiting for their end.
+    #[arg(long, value_name = "SIGNAL", conflicts_with = "abort", value_parser = ["SIGTERM", "SIGKILL"])]
+    pub signal: Option<String>,
 }
 
 /// What is ordered of one of the controllers.
 #[derive(Debug, Args)]
 pub struct AtNode {
-    /// The URL of the controller that is to do it. Not needed if only one URL is given.
-    #[arg(long, value_name = "URL")]
+    /// The URL of the node that is to do it, or the name that an agent or subagent has in the file of --config. Not needed if
+    /// only one URL is given.
+    #[arg(long, value_name = "URL|NAME")]
     pub at: Option<String>,
     /// Do not ask.
     #[arg(long)]

@@ -2,20 +2,22 @@
 
 use super::Failure;
 use super::arguments::{
-    AddArguments, AtNode, Confirmation, CtlArguments, CtlCommand, KillArguments, ListArguments, Listed,
-    TerminateArguments, WatchArguments,
+    AddArguments, AtNode, Confirmation, CtlArguments, CtlCommand, KillArguments, ListArguments, Listed, ResetArguments,
+    StatusArguments, WatchArguments,
 };
 use super::session::{Answered, Ask, Session};
 use super::{deploy, show};
 use crate::api::encode;
 use crate::driver::{random_seed, wall_clock};
-use baton_machine::client::{NodeNumber, Request};
+use baton_machine::client::Request;
 use baton_protocol::event_id::EventId;
-use baton_workflow::id::{CommandId, GivenOrderId, OrderId, WorkflowPath};
+use baton_workflow::id::{AgentPath, CommandId, GivenOrderId, OrderId, SubagentId, WorkflowPath};
 use baton_workflow::json::{self, Json, Node, NodeKind, from_text};
 use baton_workflow::model::command::{Command, OrderIds, Response};
+use baton_workflow::model::key::ItemKey;
 use baton_workflow::model::order::{CancellationMode, FreshOrder, Kill, SuspensionMode};
 use baton_workflow::model::plan::PlanId;
+use baton_workflow::problem::Problem;
 use baton_workflow::time::Timestamp;
 use baton_workflow::value::{Name, Value};
 use hyper::{Method, StatusCode};
@@ -31,9 +33,26 @@ pub(super) async fn run(arguments: &CtlArguments, session: Session) -> Result<()
     let time = Duration::from_secs(arguments.timeout);
     let mut ctl = Ctl { session, time, is_json: arguments.json };
     match &arguments.command {
-        CtlCommand::Status => ctl.status().await,
+        CtlCommand::Status(StatusArguments { nodes }) if nodes.is_empty() => ctl.status().await,
+        CtlCommand::Status(StatusArguments { nodes }) => ctl.status_of(nodes).await,
         CtlCommand::Add(arguments) => ctl.add(arguments).await,
         CtlCommand::List(arguments) => ctl.list(arguments).await,
+        CtlCommand::Agents => ctl.list(&ListArguments::all(Listed::Agents)).await,
+        CtlCommand::Subagents => ctl.list(&ListArguments::all(Listed::Subagents)).await,
+        CtlCommand::Disable(ids) => ctl.disable(&ids.ids, true).await,
+        CtlCommand::Enable(ids) => ctl.disable(&ids.ids, false).await,
+        CtlCommand::ResetAgent(ResetArguments { name, force, yes }) => {
+            let agent_path = AgentPath::checked(name).map_err(senseless)?;
+            confirm(*yes, &format!("Agent {name} starts anew: its processes are killed, and its orders fail."))?;
+            ctl.accept(Command::ResetAgent { agent_path, force: *force }).await
+        }
+        CtlCommand::ResetSubagent(ResetArguments { name, force, yes }) => {
+            let subagent_id = SubagentId::checked(name).map_err(senseless)?;
+            let what =
+                format!("Subagent {name} starts anew: its processes are killed, and started again as their jobs say.");
+            confirm(*yes, &what)?;
+            ctl.accept(Command::ResetSubagent { subagent_id, force: *force }).await
+        }
         CtlCommand::Show(ids) => ctl.show(&ids.ids).await,
         CtlCommand::Watch(arguments) => ctl.watch(arguments).await,
         CtlCommand::Cancel(KillArguments { ids, kill }) => {
@@ -72,15 +91,7 @@ pub(super) async fn run(arguments: &CtlArguments, session: Session) -> Result<()
             )?;
             ctl.order_of_active("stop").await
         }
-        CtlCommand::Terminate(TerminateArguments { node, switch_over, abort, restart }) => {
-            let (manner, what) = match (switch_over, abort) {
-                (true, _) => ("switch-over", "This controller lets the standby take over, and ends."),
-                (_, true) => ("abort", "This controller ends at once, as in a crash."),
-                _ => ("stop", "This controller ends. If it is the active one, no other takes over."),
-            };
-            let path = format!("/controller/api/terminate?manner={manner}&restart={restart}");
-            ctl.order_of_node(path, node, what).await
-        }
+        CtlCommand::Terminate(arguments) => ctl.terminate(arguments).await,
         CtlCommand::Appoint(at) => {
             ctl.order_of_node(
                 cluster_path("appoint"),
@@ -109,14 +120,14 @@ pub(super) async fn run(arguments: &CtlArguments, session: Session) -> Result<()
     }
 }
 
-struct Ctl {
-    session: Session,
+pub(super) struct Ctl {
+    pub(super) session: Session,
     time: Duration,
-    is_json: bool,
+    pub(super) is_json: bool,
 }
 
 impl Ctl {
-    async fn get(&mut self, path: String) -> Result<Node, Failure> {
+    pub(super) async fn get(&mut self, path: String) -> Result<Node, Failure> {
         let ask = Ask { method: Method::GET, path, body: None, id: None };
         understood(self.session.ask(Request::Repeatable(ask), self.time).await?)
     }
@@ -134,12 +145,12 @@ impl Ctl {
         understood(self.session.ask(Request::Repeatable(ask), self.time).await?)
     }
 
-    async fn accept(&mut self, command: Command) -> Result<(), Failure> {
+    pub(super) async fn accept(&mut self, command: Command) -> Result<(), Failure> {
         self.command(command).await?;
         self.say_done()
     }
 
-    fn say_done(&self) -> Result<(), Failure> {
+    pub(super) fn say_done(&self) -> Result<(), Failure> {
         if self.is_json {
             writeln!(io::stdout(), "{}", json::to_text(&Response::Accepted))?;
         } else {
@@ -151,11 +162,9 @@ impl Ctl {
     async fn status(&mut self) -> Result<(), Failure> {
         let mut found = Vec::new();
         let mut is_any_active = false;
-        for (nr, controller) in self.session.target().controllers.iter().enumerate() {
-            let get = |path: &str| Ask { method: Method::GET, path: path.to_owned(), body: None, id: None };
-            let node = NodeNumber(nr);
-            let overview = self.session.ask_one(node, get("/controller/api")).await;
-            let cluster = self.session.ask_one(node, get("/controller/api/cluster")).await;
+        for controller in &self.session.target().controllers {
+            let overview = self.session.ask_one(controller, ask_for("/controller/api")).await;
+            let cluster = self.session.ask_one(controller, ask_for("/controller/api/cluster")).await;
             let both = match (overview, cluster) {
                 (Ok(overview), Ok(cluster)) => understood(overview)
                     .and_then(|overview| Ok((overview, understood(cluster)?)))
@@ -203,6 +212,7 @@ impl Ctl {
             Listed::Orders => ("order", "orders"),
             Listed::Workflows => ("workflow", "workflows"),
             Listed::Agents => ("agent", "agents"),
+            Listed::Subagents => ("subagent", "subagents"),
             Listed::Items => ("item", "items"),
         };
         let mut filter = String::new();
@@ -251,7 +261,7 @@ impl Ctl {
     async fn show(&mut self, ids: &[String]) -> Result<(), Failure> {
         for id in ids {
             // Keys of items have a colon, and begin with a kind.
-            let is_item = baton_workflow::model::key::ItemKey::parse(id).is_ok();
+            let is_item = ItemKey::parse(id).is_ok();
             let kind = if is_item { "item" } else { "order" };
             let shown = self.get(format!("/controller/api/{kind}/{}", encode(id))).await?.to_value();
             let text = if self.is_json { json::print(&shown) } else { json::print_pretty(&shown) };
@@ -305,7 +315,7 @@ impl Ctl {
         self.say_done()
     }
 
-    async fn order_of_node(&mut self, path: String, at: &AtNode, what: &str) -> Result<(), Failure> {
+    pub(super) async fn order_of_node(&mut self, path: String, at: &AtNode, what: &str) -> Result<(), Failure> {
         let controllers = &self.session.target().controllers;
         let node = match &at.at {
             Some(url) => controllers.iter().position(|controller| controller.url == url.trim_end_matches('/')),
@@ -318,8 +328,9 @@ impl Ctl {
         };
         let node =
             node.ok_or_else(|| Failure::Senseless("--at is not one of the URLs of the controllers".to_owned()))?;
-        confirm(at.yes, &format!("{}: {what}", controllers[node].url))?;
-        let answer = self.session.ask_one(NodeNumber(node), ask_to_do(path)).await;
+        let node = &controllers[node];
+        confirm(at.yes, &format!("{}: {what}", node.url))?;
+        let answer = self.session.ask_one(node, ask_to_do(path)).await;
         understood(answer.map_err(|last| super::session::Unanswered::MayBeDone { last })?)?;
         self.say_done()
     }
@@ -329,12 +340,20 @@ fn cluster_path(order: &str) -> String {
     format!("/controller/api/cluster/{order}")
 }
 
-fn ask_to_do(path: String) -> Ask {
+pub(super) fn ask_for(path: &str) -> Ask {
+    Ask { method: Method::GET, path: path.to_owned(), body: None, id: None }
+}
+
+pub(super) fn senseless(problem: Problem) -> Failure {
+    Failure::Senseless(problem.message)
+}
+
+pub(super) fn ask_to_do(path: String) -> Ask {
     Ask { method: Method::POST, path, body: Some("{}".to_owned()), id: None }
 }
 
 /// The JSON of a good answer.
-fn understood(answered: Answered) -> Result<Node, Failure> {
+pub(super) fn understood(answered: Answered) -> Result<Node, Failure> {
     match answered.status {
         StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED => {
             answered.json().ok_or_else(|| Failure::Nonsense(answered.text.chars().take(200).collect()))
@@ -349,7 +368,6 @@ fn order_ids(ids: &[String]) -> Result<Vec<OrderId>, Failure> {
 }
 
 fn fresh_order(arguments: &AddArguments) -> Result<FreshOrder, Failure> {
-    let senseless = |problem: baton_workflow::problem::Problem| Failure::Senseless(problem.message);
     let path = WorkflowPath::checked(&arguments.workflow).map_err(senseless)?;
     let now = wall_clock().as_millis();
     let name = path.as_str().rsplit('/').next().unwrap_or_default();
@@ -397,7 +415,7 @@ fn time(text: &str, now: i64) -> Result<Timestamp, Failure> {
 }
 
 /// Asks a person whether this is meant.
-fn confirm(yes: bool, what: &str) -> Result<(), Failure> {
+pub(super) fn confirm(yes: bool, what: &str) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! `baton ctl`: operates controllers through their HTTP API.
+//! `baton ctl`: operates controllers, agents and subagents through their HTTP APIs.
 //!
 //! It is given the URLs of one controller or of a pair, finds the active one, and follows it through take-overs: a command has an
 //! id, is repeated until it is answered, and is carried out once. What can fail is told in one line on standard error; exit
@@ -11,6 +11,7 @@ mod deploy;
 pub mod session;
 mod show;
 pub mod target;
+mod workers;
 
 use arguments::CtlArguments;
 use baton_workflow::problem::Problem;

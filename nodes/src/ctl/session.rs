@@ -1,6 +1,6 @@
 //! Hosts the [client](baton_machine::client) of controllers over HTTP: sends what it says, and tells it what it hears.
 
-use super::target::Target;
+use super::target::{Endpoint, Target};
 use crate::driver::{Alarm, Clock, random_seed};
 use baton_machine::client::{
     CallId, Client, ClientOutput, ClientTiming, ExchangeId, GaveUp, Heard, NodeNumber, Request,
@@ -175,11 +175,11 @@ impl Session {
         }
     }
 
-    /// Asks one controller, once.
+    /// Asks one node of the target, once.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn ask_one(&self, node: NodeNumber, ask: Ask) -> Result<Answered, String> {
+    pub async fn ask_one(&self, node: &Endpoint, ask: Ask) -> Result<Answered, String> {
         exchange(&self.target, node, ask).await.map_err(|error| error.to_string())
     }
 
@@ -258,7 +258,8 @@ impl Session {
                 ClientOutput::Send { exchange: id, to, request } => {
                     let (target, say) = (Arc::clone(&self.target), self.say.clone());
                     let task = tokio::spawn(async move {
-                        let (heard, trouble) = hear(&target, exchange(&target, to, request).await);
+                        let (heard, trouble) =
+                            hear(&target, exchange(&target, &target.controllers[to.0], request).await);
                         // Whoever would hear it has gone.
                         let _ = say.send(Said::Heard(id, heard, trouble)).await;
                     });
@@ -301,9 +302,8 @@ fn request(target: &Target, ask: Ask) -> Result<hyper::Request<Bytes>, HttpError
     request.map_err(|error| HttpError::Broken(error.to_string()))
 }
 
-async fn exchange(target: &Target, to: NodeNumber, ask: Ask) -> Result<Answered, HttpError> {
-    let controller = &target.controllers[to.0];
-    let response = controller.http.exchange(request(target, ask)?, EXCHANGE).await?;
+async fn exchange(target: &Target, to: &Endpoint, ask: Ask) -> Result<Answered, HttpError> {
+    let response = to.http.exchange(request(target, ask)?, EXCHANGE).await?;
     let (head, body) = response.into_parts();
     Ok(Answered { status: head.status, text: String::from_utf8_lossy(&body).into_owned() })
 }

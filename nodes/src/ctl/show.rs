@@ -1,5 +1,9 @@
 //! What a person sees.
 
+mod agents;
+
+pub(super) use agents::worker;
+
 use super::arguments::Listed;
 use baton_workflow::json::{self, Node, NodeKind};
 use baton_workflow::time::Timestamp;
@@ -125,11 +129,8 @@ impl Table {
                     suspended.to_owned(),
                 ]
             }
-            Listed::Agents => {
-                let coupling = if flag(entry, "isCoupled") { "coupled" } else { "not coupled" };
-                let problem = text(entry, &["problem", "message"]);
-                vec![text(entry, &["path"]), coupling.to_owned(), problem]
-            }
+            Listed::Agents => agents::agent(entry),
+            Listed::Subagents => agents::subagent(entry),
             Listed::Items => {
                 let name = ["path", "id"].iter().map(|name| text(entry, &[name])).find(|name| !name.is_empty());
                 vec![text(entry, &["TYPE"]), name.unwrap_or_default()]
@@ -141,7 +142,8 @@ impl Table {
         let headings: &[&str] = match self.what {
             Listed::Orders => &["ORDER", "WORKFLOW", "POSITION", "STATE", "WHERE"],
             Listed::Workflows => &["WORKFLOW", "VERSION", "ORDERS", ""],
-            Listed::Agents => &["AGENT", "", "PROBLEM"],
+            Listed::Agents => &["AGENT", "STATE", "PROCESSES", "REASON"],
+            Listed::Subagents => &["SUBAGENT", "AGENT", "STATE", "PROCESSES", "REASON"],
             Listed::Items => &["TYPE", "NAME"],
         };
         if self.rows.is_empty() {

@@ -1,4 +1,4 @@
-//! Which controllers are meant, and what is shown to them: from the command line, a file, the environment, in this order.
+//! Which controllers, agents and subagents are meant, and what is shown to them: from the command line, a file, the environment, in this order.
 //!
 //! A token never stands in the arguments, which others can see.
 
@@ -10,8 +10,11 @@ use baton_net::network::Network;
 use baton_net::tls::{MaterialError, OwnFiles, Security, Tls, TlsFiles, WallClock};
 use hyper::Uri;
 use hyper::header::HeaderValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The port of a URL that has none.
@@ -24,7 +27,7 @@ pub enum TargetError {
     #[error("no controller is named; expected is --url URL, --config FILE, or the variable BATON_URL")]
     NoUrl,
     /// A URL is none.
-    #[error("\"{0}\" is no URL of a controller; expected is one like http://localhost:4444 or https://a.example:4444")]
+    #[error("\"{0}\" is no URL of a node; expected is one like http://localhost:4444 or https://a.example:4444")]
     Url(String),
     /// A URL with TLS needs to know whom to trust.
     #[error(
@@ -58,8 +61,8 @@ pub enum TargetError {
     Http(#[from] HttpError),
 }
 
-/// A controller to be asked.
-pub struct Controller {
+/// A node to be asked.
+pub struct Endpoint {
     /// Without a slash at its end.
     pub url: String,
     /// To send requests with.
@@ -69,7 +72,9 @@ pub struct Controller {
 /// The controllers of a cluster.
 pub struct Target {
     /// One, or a pair.
-    pub controllers: Vec<Controller>,
+    pub controllers: Vec<Endpoint>,
+    /// Agents and subagents, by the names which the file has for them.
+    pub nodes: BTreeMap<String, Endpoint>,
     /// The header `Authorization`.
     pub authorization: Option<HeaderValue>,
 }
@@ -78,6 +83,8 @@ pub struct Target {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Config {
     urls: Vec<String>,
+    /// Of agents and subagents, by names.
+    nodes: BTreeMap<String, String>,
     token_file: Option<PathBuf>,
     authorities: Option<PathBuf>,
     certificate: Option<PathBuf>,
@@ -120,12 +127,13 @@ impl Target {
             Tls::from_files(TlsFiles { authorities, own }, WallClock::new(wall_clock)).map(Security::Tls)
         });
         let tls = tls.transpose()?;
-        let controllers = urls.iter().map(|url| controller(url, tls.as_ref())).collect::<Result<_, _>>()?;
-        Ok(Self { controllers, authorization })
+        let controllers = urls.iter().map(|url| endpoint(url, tls.as_ref())).collect::<Result<_, _>>()?;
+        let nodes = config.nodes.into_iter().map(|(name, url)| Ok((name, endpoint(&url, tls.as_ref())?)));
+        Ok(Self { controllers, nodes: nodes.collect::<Result<_, TargetError>>()?, authorization })
     }
 }
 
-fn controller(url: &str, tls: Option<&Security>) -> Result<Controller, TargetError> {
+fn endpoint(url: &str, tls: Option<&Security>) -> Result<Endpoint, TargetError> {
     let is_no_url = || TargetError::Url(url.to_owned());
     let uri: Uri = url.parse().map_err(|_| is_no_url())?;
     let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return Err(is_no_url()) };
@@ -141,7 +149,7 @@ fn controller(url: &str, tls: Option<&Security>) -> Result<Controller, TargetErr
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let address = Address::new(host, uri.port_u16().unwrap_or(PORT));
     let http = Client::new(Network::Sockets, security, address)?;
-    Ok(Controller { url: url.trim_end_matches('/').to_owned(), http })
+    Ok(Endpoint { url: url.trim_end_matches('/').to_owned(), http })
 }
 
 fn read_token(path: &Path) -> Result<HeaderValue, TargetError> {
@@ -178,12 +186,21 @@ impl Config {
                     };
                     config.urls = urls.iter().map(|url| text_of(key, url.get_ref())).collect::<Result<_, _>>()?;
                 }
+                "nodes" => {
+                    let DeValue::Table(nodes) = value else {
+                        return Err("nodes: expected is a section of names and URLs".to_owned());
+                    };
+                    let node = |(name, url): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+                        Ok::<_, String>((name.get_ref().to_string(), text_of(name.get_ref(), url.get_ref())?))
+                    };
+                    config.nodes = nodes.iter().map(node).collect::<Result<_, _>>()?;
+                }
                 "token_file" => config.token_file = path()?,
                 "authorities" => config.authorities = path()?,
                 "certificate" => config.certificate = path()?,
                 "key" => config.key = path()?,
                 other => {
-                    let known = "urls, token_file, authorities, certificate and key";
+                    let known = "urls, nodes, token_file, authorities, certificate and key";
                     return Err(format!("{other}: this is not known; known are {known}"));
                 }
             }
@@ -206,14 +223,16 @@ mod tests {
     #[test]
     fn files_are_read() {
         let folder = Path::new("conf");
-        let config = Config::parse("urls = [\"https://a:1\"]\ntoken_file = \"token\"", folder).unwrap();
+        let text = "urls = [\"https://a:1\"]\ntoken_file = \"token\"\n[nodes]\nagent-1 = \"https://b:2\"";
+        let config = Config::parse(text, folder).unwrap();
         let expected = Config {
             urls: vec!["https://a:1".to_owned()],
+            nodes: BTreeMap::from([("agent-1".to_owned(), "https://b:2".to_owned())]),
             token_file: Some(folder.join("token")),
             ..Config::default()
         };
         assert_eq!(config, expected);
-        for bad in ["urls = 1", "urls = [1]", "key = []", "token = \"x\"", "?"] {
+        for bad in ["urls = 1", "nodes = 1", "nodes = { a = 1 }", "urls = [1]", "key = []", "token = \"x\"", "?"] {
             assert!(Config::parse(bad, folder).is_err(), "{bad}");
         }
     }
@@ -221,10 +240,10 @@ mod tests {
     #[test]
     fn urls_are_those_of_controllers() {
         for good in ["http://localhost:4444", "http://localhost", "http://[::1]:4444/"] {
-            assert!(controller(good, None).is_ok(), "{good}");
+            assert!(endpoint(good, None).is_ok(), "{good}");
         }
         for bad in ["localhost:4444", "ftp://a", "http://a/x", "https://a", "", "http://"] {
-            assert!(controller(bad, None).is_err(), "{bad}");
+            assert!(endpoint(bad, None).is_err(), "{bad}");
         }
         assert!(header("here", "a\nb").is_err());
     }

@@ -2,13 +2,16 @@
 
 use super::node::{Reach, StartError};
 use super::stop::Control;
-use super::{DaemonArguments, Ended, Unstarted, listen, open, security, signals, until_told};
-use crate::config::{AgentConfig, Common, Jobs, SubagentConfig};
+use super::worker::{Orders, Worker};
+use super::{DaemonArguments, Ended, Unstarted, listen, open, security, signals};
+use crate::api::{self, Serving, WorkerApiConfig};
+use crate::config::{AgentConfig, Api, Common, Jobs, SubagentConfig};
 use crate::driver::{Operator, Room, random_seed};
 use crate::host::local::Local;
 use crate::host::locality::{environment, locality};
 use crate::host::voters::VERSIONS;
 use crate::host::{director, subagent};
+use crate::metrics::{DiskUse, Metrics};
 use crate::process::{Launcher, LauncherConfig};
 use baton_machine::director::DirectorConfig;
 use baton_machine::link::Peer;
@@ -21,6 +24,7 @@ use baton_net::name::NodeId;
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Runs an agent until it is told to end.
 pub fn agent_main(arguments: &DaemonArguments) -> ExitCode {
@@ -34,54 +38,82 @@ pub fn subagent_main(arguments: &DaemonArguments) -> ExitCode {
 
 async fn serve_agent(config: AgentConfig) -> Result<Ended, Unstarted> {
     let (control, requested) = Control::new();
-    let reloads = signals::obey(control)?;
-    let AgentConfig { common, controllers, jobs, .. } = config;
+    let reloads = signals::obey(control.clone())?;
+    let AgentConfig { common, controllers, api, jobs, .. } = config;
     let security = security(&common)?;
     let reach = reach(&common, Role::Director, &security)?;
-    let acceptor = bind(&common, &reach, Role::Controller).await?;
     let opened = open("agent", &common).await?;
+    // Before the port is bound: a predecessor's guard may still hold it.
     let launcher = launcher(&common, &jobs).await?;
+    let acceptor = bind(&common, &reach, Role::Controller, &launcher).await?;
     let (operator, mut news) = Operator::new(common.node.as_str());
     // The subagent of this process.
     let local = Local::default();
-    let worker = subagent::start(settings(&common, &jobs, &launcher), local.clone(), operator.clone())?;
-    worker.links.listen(Peer::Subagent(jobs.subagent.clone()));
+    let subagent = subagent::start(settings(&common, &jobs, &launcher), local.clone(), operator.clone())?;
+    subagent.links.listen(Peer::Subagent(jobs.subagent.clone()));
     let config = DirectorConfig {
         node_id: common.node.to_string(),
         local_subagent: jobs.subagent,
         locality: locality(),
         timing: Timing::DEFAULT,
     };
-    let started = director::start(config, opened, local, Some(reach.remote()), operator)?;
-    let links = started.links.clone();
+    let director = director::start(config, opened, local, Some(reach.remote()), operator)?;
+    let links = director.links.clone();
     let take = from_known(controllers, move |connection| links.accepted(connection));
     let accepting = tokio::spawn(listen::accept(acceptor, take, std::future::pending()));
-    let ended = until_told(requested, reloads, &security, &mut news).await;
+    let worker = Worker { subagent, director: Some(director), launcher };
+    let api = serve(&common, api, &security, &worker, control).await?;
+    let ended = worker.run(Orders { requested, reloads }, &security, &mut news).await;
     accepting.abort();
-    started.running.stop().await;
-    worker.running.stop().await;
-    launcher.stop().await;
+    drop(api);
     Ok(ended)
 }
 
 async fn serve_subagent(config: SubagentConfig) -> Result<Ended, Unstarted> {
     let (control, requested) = Control::new();
-    let reloads = signals::obey(control)?;
-    let SubagentConfig { common, directors, jobs, .. } = config;
+    let reloads = signals::obey(control.clone())?;
+    let SubagentConfig { common, directors, api, jobs, .. } = config;
     let security = security(&common)?;
     let reach = reach(&common, Role::Subagent, &security)?;
-    let acceptor = bind(&common, &reach, Role::Director).await?;
     let launcher = launcher(&common, &jobs).await?;
+    let acceptor = bind(&common, &reach, Role::Director, &launcher).await?;
     let (operator, mut news) = Operator::new(common.node.as_str());
-    let worker = subagent::start(settings(&common, &jobs, &launcher), Local::default(), operator)?;
-    let links = worker.links.clone();
+    let subagent = subagent::start(settings(&common, &jobs, &launcher), Local::default(), operator)?;
+    let links = subagent.links.clone();
     let take = from_known(directors, move |connection| links.accepted(connection));
     let accepting = tokio::spawn(listen::accept(acceptor, take, std::future::pending()));
-    let ended = until_told(requested, reloads, &security, &mut news).await;
+    let worker = Worker { subagent, director: None, launcher };
+    let api = serve(&common, api, &security, &worker, control).await?;
+    let ended = worker.run(Orders { requested, reloads }, &security, &mut news).await;
     accepting.abort();
-    worker.running.stop().await;
-    launcher.stop().await;
+    drop(api);
     Ok(ended)
+}
+
+/// Answers HTTP, if the configuration wants that.
+async fn serve(
+    common: &Common,
+    api: Option<Api>,
+    security: &Security,
+    worker: &Worker,
+    control: Control,
+) -> Result<Option<Serving>, Unstarted> {
+    let Some(api) = api else { return Ok(None) };
+    let disk = DiskUse::start(common.data.clone())?;
+    let measured = common.clone();
+    let config = WorkerApiConfig {
+        network: Network::Sockets,
+        listen: api.listen,
+        security: security.clone(),
+        users: api.users,
+        cluster: common.cluster.to_string(),
+        node: common.node.to_string(),
+        metrics: Arc::new(move |status| Metrics::of_worker(&measured, status, disk.measured()).render()),
+        control,
+    };
+    let serving = api::serve_worker(config, &worker.subagent, worker.director.as_ref()).await?;
+    tracing::info!(address = %serving.address(), "answers HTTP");
+    Ok(Some(serving))
 }
 
 fn reach(common: &Common, role: Role, security: &Security) -> Result<Reach, Unstarted> {
@@ -90,13 +122,17 @@ fn reach(common: &Common, role: Role, security: &Security) -> Result<Reach, Unst
     Ok(Reach { me, network: Network::Sockets, security: security.clone() })
 }
 
-async fn bind(common: &Common, reach: &Reach, superior: Role) -> Result<Acceptor, Unstarted> {
+/// Listens for links. As long as a job may run, nobody who dials is refused: see [`Launcher::hold`].
+async fn bind(common: &Common, reach: &Reach, superior: Role, launcher: &Launcher) -> Result<Acceptor, Unstarted> {
     let me = reach.me.clone();
     let (network, security) = (reach.network, reach.security.clone());
     let bound =
         Acceptor::bind(network, &common.links, security, move || me.clone(), &[superior], Limits::default()).await;
     let acceptor = bound.map_err(StartError::from)?;
     let address = acceptor.local_address().map_err(StartError::Address)?;
+    if let Some(socket) = acceptor.socket()? {
+        launcher.hold(socket).await?;
+    }
     tracing::info!(%address, "listens for links");
     Ok(acceptor)
 }

@@ -1,7 +1,7 @@
 //! `baton controller`: a controller, alone or one of a pair.
 
 use super::node::{self, Membership, PairPlace, Place, Reach};
-use super::stop::{Control, Manner, agree};
+use super::stop::{Control, Manner, agree, kill_this_process};
 use super::{DaemonArguments, Ended, Unstarted, listen_to, open, pulse, reload, security, signals};
 use crate::api::{self, ApiConfig};
 use crate::config::{Common, ControllerConfig, Member};
@@ -63,6 +63,9 @@ async fn serve(config: ControllerConfig) -> Result<Ended, Unstarted> {
             () = listen_to(&mut news) => break Ended::Halted,
             Some(()) = reloads.recv() => reload(&security),
             Some(request) = requested.recv() => {
+                if request.manner == Manner::Kill {
+                    kill_this_process();
+                }
                 if request.manner == Manner::Abort {
                     tracing::warn!("aborts at once");
                     is_abort = true;

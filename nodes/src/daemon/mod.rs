@@ -19,6 +19,7 @@ mod signals;
 pub mod stop;
 mod watch;
 mod watch_http;
+mod worker;
 
 pub use agent::{agent_main, subagent_main};
 pub use controller::main as controller_main;
@@ -71,6 +72,9 @@ enum Unstarted {
     /// Processes cannot be started.
     #[error(transparent)]
     Launcher(#[from] crate::process::StartError),
+    /// The guard of the processes is gone.
+    #[error(transparent)]
+    Guard(#[from] crate::process::LaunchError),
     /// HTTP cannot be answered.
     #[error("HTTP: {0}")]
     Http(#[from] baton_net::accept::BindError),

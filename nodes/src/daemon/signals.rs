@@ -1,6 +1,6 @@
 //! The signals that a daemon obeys.
 
-use super::stop::{Control, Manner, StopRequest};
+use super::stop::{Control, StopRequest};
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -37,7 +37,7 @@ pub(super) fn obey(control: Control) -> io::Result<mpsc::Receiver<()>> {
             }
             tracing::info!("{name}: stops");
             is_stopping = true;
-            control.stop(StopRequest { manner: Manner::Stop, restarts: false });
+            control.stop(StopRequest::STOP);
         }
     });
     Ok(reloads)

@@ -1,8 +1,10 @@
 //! How a daemon is told to end, and what its ending means for the pair.
 
 use crate::host::controller::Client;
+use baton_machine::process::Signal;
 use baton_protocol::pair::{Order, Part};
 use baton_protocol::register::Mode;
+use rustix::process::{getpid, kill_process};
 use std::str::FromStr;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -18,8 +20,10 @@ pub enum Manner {
     Stop,
     /// The standby takes over before. When that is not possible, the node does not end.
     SwitchOver,
-    /// At once, as in a crash. The standby takes over.
+    /// At once. The standby takes over.
     Abort,
+    /// As `kill -9`: the process kills itself.
+    Kill,
 }
 
 impl FromStr for Manner {
@@ -30,7 +34,8 @@ impl FromStr for Manner {
             "stop" => Ok(Self::Stop),
             "switch-over" => Ok(Self::SwitchOver),
             "abort" => Ok(Self::Abort),
-            _ => Err(format!("{text:?} is not one of stop, switch-over and abort")),
+            "kill" => Ok(Self::Kill),
+            _ => Err(format!("{text:?} is not one of stop, switch-over, abort and kill")),
         }
     }
 }
@@ -42,6 +47,13 @@ pub struct StopRequest {
     pub manner: Manner,
     /// Whether it is to start again at once.
     pub restarts: bool,
+    /// What running jobs of an agent or subagent get when it stops; none: they come to their end.
+    pub signal: Option<Signal>,
+}
+
+impl StopRequest {
+    /// To stop for good, and as jobs like.
+    pub const STOP: Self = Self { manner: Manner::Stop, restarts: false, signal: None };
 }
 
 /// To end a daemon with. Clones end the same.
@@ -64,13 +76,20 @@ impl Control {
     }
 }
 
+/// Ends this process as nobody could prevent: nothing is written or told any more.
+pub(super) fn kill_this_process() {
+    tracing::warn!("kills itself");
+    // Nobody refuses that.
+    let _ = kill_process(getpid(), rustix::process::Signal::KILL);
+}
+
 /// Lets the pair agree to the end of a node. False if the node is to stay.
 pub(super) async fn agree(client: &Client, manner: Manner) -> bool {
     let standing = *client.standing().borrow();
     let Some(pair) = standing.pair else { return true };
     let is_active = pair.part == Part::Active;
     let order = match manner {
-        Manner::Abort => return true,
+        Manner::Abort | Manner::Kill => return true,
         // Nobody takes over from a node that commits alone, or is not active.
         Manner::Stop if !is_active || pair.known.is_some_and(|known| known.mode == Mode::Alone) => return true,
         Manner::SwitchOver if !is_active => return true,
@@ -90,7 +109,7 @@ pub(super) async fn agree(client: &Client, manner: Manner) -> bool {
             tracing::error!("this node goes on: the standby could not take over from it: {why}");
             false
         }
-        Manner::Stop | Manner::Abort => {
+        Manner::Stop | Manner::Abort | Manner::Kill => {
             tracing::warn!("this node stops without the agreement of the others, so the standby may take over: {why}");
             true
         }

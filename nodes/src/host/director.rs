@@ -2,6 +2,7 @@
 
 use super::links::{Links, Remote};
 use super::local::Local;
+use super::peek::Peek;
 use super::watch::Watches;
 use crate::driver::{self, Entrance, Halt, Host, Opened, Operator, Reading, Running, Surroundings};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
@@ -12,17 +13,28 @@ use baton_protocol::record::Position;
 use tokio::sync::mpsc;
 
 /// What a director is asked.
-pub struct DirectorRequest(DirectorInput);
+pub enum DirectorRequest {
+    /// An input for the machine.
+    Input(DirectorInput),
+    /// Somebody wants to look at the node as it is.
+    Peek(Peek<Director>),
+}
 
 impl From<DirectorInput> for DirectorRequest {
     fn from(input: DirectorInput) -> Self {
-        Self(input)
+        Self::Input(input)
     }
 }
 
 impl From<LinkInput> for DirectorRequest {
     fn from(input: LinkInput) -> Self {
-        Self(DirectorInput::Link(input))
+        Self::Input(DirectorInput::Link(input))
+    }
+}
+
+impl From<Peek<Director>> for DirectorRequest {
+    fn from(peek: Peek<Director>) -> Self {
+        Self::Peek(peek)
     }
 }
 
@@ -67,8 +79,14 @@ impl Host for DirectorHost {
     type Machine = Director;
     type Request = DirectorRequest;
 
-    fn request(&mut self, _: &Node<Director>, request: DirectorRequest) -> Option<DirectorInput> {
-        Some(request.0)
+    fn request(&mut self, node: &Node<Director>, request: DirectorRequest) -> Option<DirectorInput> {
+        match request {
+            DirectorRequest::Input(input) => Some(input),
+            DirectorRequest::Peek(peek) => {
+                peek(node);
+                None
+            }
+        }
     }
 
     fn hint(&mut self, hint: Act, reading: &mut Reading<'_, Self>) {

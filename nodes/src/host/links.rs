@@ -13,8 +13,18 @@ use baton_net::name::NodeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+
+/// So many links a node may have to this one that it dialled. It needs one; when one more comes, its oldest ends.
+const LINKS_OF_PEER: usize = 4;
+
+/// So long after a connection was cut off it is tried again, first.
+const DYING: Duration = Duration::from_millis(10);
+
+/// The longest of the pauses after that, each of which is twice as long as the one before.
+const DYING_AT_LONGEST: Duration = Duration::from_millis(160);
 
 /// The links of one node. Clones are the same.
 pub struct Links<R> {
@@ -37,7 +47,15 @@ struct Shared<R> {
     complaints: Mutex<BTreeMap<Peer, String>>,
     requests: mpsc::Sender<R>,
     last: AtomicU64,
-    senders: Mutex<BTreeMap<LinkId, Sender>>,
+    open: Mutex<BTreeMap<LinkId, Open>>,
+}
+
+/// A link.
+struct Open {
+    sender: Sender,
+    /// With whom; none within this process.
+    peer: Option<NodeId>,
+    is_accepted: bool,
 }
 
 impl<R> Clone for Links<R> {
@@ -50,8 +68,8 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
     /// Of a node that takes `requests`. Without a way to other processes only nodes of this one are reached.
     #[must_use]
     pub fn new(local: Local, remote: Option<Remote>, requests: mpsc::Sender<R>) -> Self {
-        let (senders, complaints) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { local, remote, complaints, requests, last: AtomicU64::new(0), senders }) }
+        let (open, complaints) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { local, remote, complaints, requests, last: AtomicU64::new(0), open }) }
     }
 
     /// Does what the machine wants.
@@ -59,8 +77,8 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
         match hint {
             LinkHint::Dial { peer, address } => self.dial(peer, address),
             LinkHint::HangUp { link, reason } => {
-                if let Some(sender) = self.senders().remove(&link) {
-                    sender.hang_up(reason);
+                if let Some(open) = self.open().remove(&link) {
+                    open.sender.hang_up(reason);
                 }
             }
             LinkHint::Send { link, frame } => self.send(link, frame),
@@ -69,8 +87,8 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
 
     /// Sends. What is for a link that is gone is dropped; that it ended is told by who receives from it.
     pub fn send(&self, link: LinkId, frame: Arc<[u8]>) {
-        if let Some(sender) = self.senders().get(&link) {
-            let _ = sender.send(frame);
+        if let Some(open) = self.open().get(&link) {
+            let _ = open.sender.send(frame);
         }
     }
 
@@ -84,7 +102,7 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
                     biased;
                     () = links.shared.requests.closed() => return,
                     stream = accept.recv() => match stream {
-                        Some(stream) => links.connected(link::open(stream, MESSAGE_VERSIONS), None),
+                        Some(stream) => links.connected(link::open(stream, MESSAGE_VERSIONS), None, None),
                         None => return,
                     },
                 }
@@ -94,28 +112,51 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
 
     /// Ends all links: the peers see it at once.
     pub fn close(&self) {
-        for sender in std::mem::take(&mut *self.senders()).into_values() {
-            sender.hang_up("the node ends");
+        for open in std::mem::take(&mut *self.open()).into_values() {
+            open.sender.hang_up("the node ends");
         }
     }
 
     /// Takes a connection that another node has dialled.
     pub fn accepted(&self, connection: Connection) {
-        tracing::info!(peer = %connection.agreement.peer.node, from = %connection.address, "connected");
-        self.connected(connection.open(), None);
+        let peer = connection.agreement.peer.node.clone();
+        tracing::info!(%peer, from = %connection.address, "connected");
+        if let Some((link, sender)) = self.surplus(&peer) {
+            tracing::warn!(%peer, "has more than {LINKS_OF_PEER} links to this node, so the oldest ends");
+            sender.hang_up("you have dialled this node more often than you need");
+            let links = self.clone();
+            tokio::spawn(async move { links.tell(LinkInput::Down { link, ending: Ending::Lost }).await });
+        }
+        self.connected(connection.open(), Some(peer), None);
+    }
+
+    /// With whom a link is; none if it is gone, or within this process.
+    #[must_use]
+    pub fn peer(&self, link: LinkId) -> Option<NodeId> {
+        self.open().get(&link)?.peer.clone()
+    }
+
+    /// Takes the oldest link away that somebody has dialled too often.
+    fn surplus(&self, peer: &NodeId) -> Option<(LinkId, Sender)> {
+        let mut open = self.open();
+        let theirs = open.iter().filter(|(_, open)| open.is_accepted && open.peer.as_ref() == Some(peer));
+        let links: Vec<LinkId> = theirs.map(|(link, _)| *link).collect();
+        let oldest = *links.first().filter(|_| links.len() >= LINKS_OF_PEER)?;
+        open.remove(&oldest).map(|open| (oldest, open.sender))
     }
 
     fn dial(&self, peer: Peer, address: String) {
         let links = self.clone();
         tokio::spawn(async move {
             if let Some(stream) = links.shared.local.dial(&peer).await {
-                return links.connected(link::open(stream, MESSAGE_VERSIONS), Some(peer));
+                return links.connected(link::open(stream, MESSAGE_VERSIONS), None, Some(peer));
             }
             match links.reach(&address).await {
                 Ok(connection) => {
                     links.complaints().remove(&peer);
-                    tracing::info!(peer = %connection.agreement.peer.node, %address, "linked");
-                    links.connected(connection.open(), Some(peer));
+                    let node = connection.agreement.peer.node.clone();
+                    tracing::info!(peer = %node, %address, "linked");
+                    links.connected(connection.open(), Some(node), Some(peer));
                 }
                 Err((ending, reason)) => {
                     links.complain(&peer, reason);
@@ -131,10 +172,21 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
             return Err((Ending::Refused, "there is no such node in this process".to_owned()));
         };
         let (node, at) = target(address).map_err(|reason| (Ending::Lost, reason))?;
-        remote.dialler.dial(&at, &node, &(remote.me)()).await.map_err(|error| {
-            let ending = if error.is_refused() { Ending::Refused } else { Ending::Lost };
-            (ending, error.to_string())
-        })
+        let mut pause = DYING;
+        loop {
+            match remote.dialler.dial(&at, &node, &(remote.me)()).await {
+                Ok(connection) => return Ok(connection),
+                // The process of the peer is being ended, perhaps. Then it is refused soon, and that is worth knowing.
+                Err(error) if error.is_cut_off() && pause <= DYING_AT_LONGEST => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => {
+                    let ending = if error.is_refused() { Ending::Refused } else { Ending::Lost };
+                    return Err((ending, error.to_string()));
+                }
+            }
+        }
     }
 
     /// Tells why somebody cannot be reached, once.
@@ -151,12 +203,12 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
         complaints.insert(peer.clone(), reason);
     }
 
-    fn connected<S>(&self, (sender, mut receiver): (Sender, Receiver<S>), dialled: Option<Peer>)
+    fn connected<S>(&self, (sender, mut receiver): (Sender, Receiver<S>), peer: Option<NodeId>, dialled: Option<Peer>)
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let link = LinkId(self.shared.last.fetch_add(1, Ordering::Relaxed) + 1);
-        self.senders().insert(link, sender);
+        self.open().insert(link, Open { sender, peer, is_accepted: dialled.is_none() });
         let links = self.clone();
         tokio::spawn(async move {
             links.tell(LinkInput::Up { link, dialled }).await;
@@ -167,7 +219,7 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
                 }
             };
             // What was hung up here, the machine knows.
-            if links.senders().remove(&link).is_some() && !matches!(reason, Closed::HungUp(_)) {
+            if links.open().remove(&link).is_some() && !matches!(reason, Closed::HungUp(_)) {
                 links.tell(LinkInput::Down { link, ending: Ending::Lost }).await;
             }
         });
@@ -182,8 +234,8 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
         self.shared.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn senders(&self) -> std::sync::MutexGuard<'_, BTreeMap<LinkId, Sender>> {
-        self.shared.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> std::sync::MutexGuard<'_, BTreeMap<LinkId, Open>> {
+        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

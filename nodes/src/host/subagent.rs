@@ -5,6 +5,8 @@ use super::job::{self, Flow, Job, Workshop};
 use super::links::Links;
 use super::local::Local;
 use super::metering;
+use super::peek::Peek;
+use super::tally::Tally;
 use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Room, Running, Surroundings};
 use crate::process::{Killer, Launcher};
 use baton_machine::attempt::Attempt;
@@ -49,6 +51,20 @@ pub enum SubagentRequest {
         /// Ends it.
         killer: Killer,
     },
+    /// Somebody wants to look at the node as it is.
+    Peek(Peek<Subagent>),
+}
+
+impl From<SubagentInput> for SubagentRequest {
+    fn from(input: SubagentInput) -> Self {
+        Self::Input(input)
+    }
+}
+
+impl From<Peek<Subagent>> for SubagentRequest {
+    fn from(peek: Peek<Subagent>) -> Self {
+        Self::Peek(peek)
+    }
 }
 
 impl From<LinkInput> for SubagentRequest {
@@ -62,6 +78,8 @@ struct SubagentHost {
     links: Links<SubagentRequest>,
     shop: Arc<Workshop>,
     jobs: BTreeMap<Attempt, Job>,
+    tally: Arc<Tally>,
+    stopped: watch::Sender<bool>,
 }
 
 /// A subagent that runs.
@@ -70,6 +88,10 @@ pub struct Started {
     pub running: Running<SubagentRequest>,
     /// Takes what directors have dialled.
     pub links: Links<SubagentRequest>,
+    /// Counts what happens.
+    pub tally: Arc<Tally>,
+    /// Whether it has ended as it was told by [`SubagentInput::Stop`].
+    pub stopped: watch::Receiver<bool>,
 }
 
 /// Starts a subagent.
@@ -89,19 +111,26 @@ pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Sta
         room: settings.room.clone(),
         requests: entrance.requests(),
     };
-    let host = SubagentHost { links: links.clone(), shop: Arc::new(shop), jobs: BTreeMap::new() };
+    let (tally, (stopping, stopped)) = (Arc::new(Tally::default()), watch::channel(false));
+    let host = SubagentHost {
+        links: links.clone(),
+        shop: Arc::new(shop),
+        jobs: BTreeMap::new(),
+        tally: Arc::clone(&tally),
+        stopped: stopping,
+    };
     let Opened { journal, recovered, .. } = Journal::in_memory(&settings.room);
     let node = driver::alone(Subagent::new(settings.config), recovered);
     let running = driver::start(node, journal, host, entrance, operator, Surroundings::real()?);
-    Ok(Started { running, links })
+    Ok(Started { running, links, tally, stopped })
 }
 
 impl Host for SubagentHost {
     type Machine = Subagent;
     type Request = SubagentRequest;
 
-    fn request(&mut self, _: &Node<Subagent>, request: SubagentRequest) -> Option<SubagentInput> {
-        Some(match request {
+    fn request(&mut self, node: &Node<Subagent>, request: SubagentRequest) -> Option<SubagentInput> {
+        let input = match request {
             SubagentRequest::Input(input) => {
                 if let SubagentInput::Ended { attempt, .. } = &input {
                     self.jobs.remove(attempt);
@@ -114,7 +143,13 @@ impl Host for SubagentHost {
                 }
                 SubagentInput::Started { attempt, pid }
             }
-        })
+            SubagentRequest::Peek(peek) => {
+                peek(node);
+                return None;
+            }
+        };
+        self.tally.count(&input);
+        Some(input)
     }
 
     fn hint(&mut self, hint: SubagentHint, _: &mut Reading<'_, Self>) {
@@ -138,7 +173,7 @@ impl Host for SubagentHost {
             }
             SubagentHint::Pause { attempt } => self.let_flow(&attempt, Flow::Paused),
             SubagentHint::Resume { attempt } => self.let_flow(&attempt, Flow::Reading),
-            SubagentHint::Stopped => {}
+            SubagentHint::Stopped => drop(self.stopped.send_replace(true)),
         }
     }
 

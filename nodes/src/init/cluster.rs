@@ -51,12 +51,12 @@ pub enum InitError {
     Port(u16),
     /// Somebody has a port already.
     #[error(
-        "port {0} is in use on this machine; expected are six free ports in a row from --port on, and one for each agent"
+        "port {0} is in use on this machine; expected are six free ports in a row from --port on, and two for each agent"
     )]
     PortInUse(u16),
     /// All ports that we try are in use.
     #[error(
-        "not enough ports are free on this machine; expected is --port with the first of six free ports in a row, and one for each agent"
+        "not enough ports are free on this machine; expected is --port with the first of six free ports in a row, and two for each agent"
     )]
     NoPorts,
     /// There is something already.
@@ -172,8 +172,8 @@ impl Cluster {
             daemon(Kind::Watch, "watch", watch, ports.links[2], ports.http)?,
         ];
         for (n, host) in (0..).zip(agents) {
-            let port = if are_together { ports.agent + n } else { ports.agent };
-            daemons.push(daemon(Kind::Agent, &format!("agent-{}", n + 1), host, port, 0)?);
+            let [links, http] = ports.agent.map(|port| if are_together { port + n } else { port });
+            daemons.push(daemon(Kind::Agent, &format!("agent-{}", n + 1), host, links, http)?);
         }
         Ok(Self { id, daemons })
     }
@@ -270,25 +270,28 @@ impl Cluster {
             };
             format!("{name} = {{ node = \"{}\", address = \"{}\"{url} }}\n", member.node, member.address(member.links))
         };
+        let users = format!(
+            "[[api.users]]\nname = \"operator\"\npermissions = [\"read\", \"operate\"]\n\
+             # The hash of the secret in {TOKEN}.\nsecret_sha256 = \"{}\"\n",
+            operator.to_hex()
+        );
         // A text takes all that is written.
         _ = match (daemon.kind, self.daemons.as_slice()) {
             (Kind::Controller(seat), [first, second, watch, ..]) => {
                 let (name, peer) = if seat == 0 { ("first", second) } else { ("second", first) };
                 write!(
                     text,
-                    "\n# The HTTP API.\n[api]\nlisten = \"{listen}:{http}\"\nurl = \"{}\"\n\n\
-                     [[api.users]]\nname = \"operator\"\npermissions = [\"read\", \"operate\"]\n\
-                     # The hash of the secret in {TOKEN}.\nsecret_sha256 = \"{}\"\n\n\
+                    "\n# The HTTP API.\n[api]\nlisten = \"{listen}:{http}\"\nurl = \"{}\"\n\n{users}\n\
                      # Of which pair it is one.\n[pair]\nseat = \"{name}\"\n{}{}",
                     daemon.url(),
-                    operator.to_hex(),
                     member("peer", peer),
                     member("watch", watch),
                 )
             }
             (Kind::Agent, [first, second, ..]) => write!(
                 text,
-                "\n# Who may command it.\n[superiors]\ncontrollers = [\"{}\", \"{}\"]\n\n\
+                "\n# The HTTP API: how it is, and to end it.\n[api]\nlisten = \"{listen}:{http}\"\n\n{users}\n\
+                 # Who may command it.\n[superiors]\ncontrollers = [\"{}\", \"{}\"]\n\n\
                  # Where relative paths of executables lead.\n[jobs]\nexecutables = \"executables\"\n",
                 first.node, second.node
             ),
@@ -333,11 +336,21 @@ impl Cluster {
     fn ctl(&self) -> String {
         let controllers = self.daemons.iter().filter(|daemon| matches!(daemon.kind, Kind::Controller(_)));
         let urls: Vec<_> = controllers.map(|daemon| format!("\"{}\"", daemon.url())).collect();
-        format!(
+        let mut text = format!(
             "# How `baton ctl` reaches the cluster. Paths are relative to the folder of this file.\n\n\
              urls = [{}]\nauthorities = \"tls/authority.pem\"\ntoken_file = \"{TOKEN}\"\n",
             urls.join(", ")
-        )
+        );
+        if self.has_agents() {
+            text.push_str(
+                "\n# Agents and subagents, for `baton ctl status NODE` and `baton ctl terminate --at NODE`.\n[nodes]\n",
+            );
+            for agent in self.daemons.iter().filter(|daemon| daemon.kind == Kind::Agent) {
+                // A text takes all that is written.
+                _ = writeln!(text, "{} = \"{}\"", agent.node, agent.url());
+            }
+        }
+        text
     }
 }
 
@@ -433,6 +446,8 @@ mod tests {
         assert_eq!(fs::metadata(folder.join(TOKEN)).unwrap().permissions().mode() & 0o777, 0o600);
         let ctl = fs::read_to_string(folder.join("ctl.toml")).unwrap();
         assert!(ctl.contains(&format!("https://{}", first.api.listen)), "{ctl}");
+        let api = agent.api.unwrap();
+        assert!(ctl.contains(&format!("agent-2 = \"https://{}\"", api.listen)) && api.users.len() == 1, "{ctl}");
         let left: Vec<_> = fs::read_dir(parent.path().join("new")).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
     }

@@ -20,23 +20,24 @@ pub(super) struct Ports {
     pub(super) links: [u16; 3],
     /// Of the watch, for HTTP.
     pub(super) http: u16,
-    /// Of the first agent, for links; each of the others has the next one, if they are on one machine.
-    pub(super) agent: u16,
+    /// Of the first agent, for links and for HTTP; each of the others has the next one, if they are on one machine.
+    pub(super) agent: [u16; 2],
 }
 
 impl Ports {
     /// Each daemon is on its own host, so all have the usual ones.
-    pub(super) const APART: Self = Self { api: [4444; 2], links: [4454; 3], http: 4464, agent: 4445 };
+    pub(super) const APART: Self = Self { api: [4444; 2], links: [4454; 3], http: 4464, agent: [4445, 4465] };
 
     /// The usual ones on one machine. 4446 is that of cockpits.
-    const TOGETHER: Self = Self { api: [4444, 4447], links: [4454, 4455, 4456], http: 4464, agent: 4470 };
+    const TOGETHER: Self =
+        Self { api: [4444, 4447], links: [4454, 4455, 4456], http: 4464, agent: [4470, 4470 + MOST_AGENTS] };
 
-    /// Six in a row, and one for each agent. None if there are not so many.
+    /// Six in a row, and two for each agent. None if there are not so many.
     pub(super) fn from(first: u16, agents: u16) -> Option<Self> {
         let port = |i| first.checked_add(i).filter(|_| first > 0);
-        port(5 + agents)?;
+        port(5 + 2 * agents)?;
         let (api, links) = ([port(0)?, port(1)?], [port(2)?, port(3)?, port(4)?]);
-        Some(Self { api, links, http: port(5)?, agent: first.saturating_add(6) })
+        Some(Self { api, links, http: port(5)?, agent: [first.saturating_add(6), first.saturating_add(6 + agents)] })
     }
 
     /// The first block on this machine of which nothing is in use. None if there is none.
@@ -46,7 +47,7 @@ impl Ports {
 
     /// The first that is in use on this machine now.
     pub(super) fn used(self, agents: u16) -> Option<u16> {
-        let agents = (0..agents).map(|n| self.agent + n);
+        let agents = self.agent.into_iter().flat_map(|first| (0..agents).map(move |n| first.saturating_add(n)));
         self.all().into_iter().chain(agents).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err())
     }
 
@@ -58,7 +59,7 @@ impl Ports {
     fn moved(self, by: u16) -> Self {
         let Self { api, links, http, agent } = self;
         let (api, links) = (api.map(|port| port + by), links.map(|port| port + by));
-        Self { api, links, http: http + by, agent: agent + by }
+        Self { api, links, http: http + by, agent: agent.map(|port| port + by) }
     }
 }
 
@@ -74,7 +75,7 @@ mod tests {
         let port = first.local_addr().unwrap().port();
         let ports = Ports { http: port, ..ports };
         assert_eq!(ports.used(0), Some(port));
-        assert_eq!(Ports { agent: port, ..Ports::free(0).unwrap() }.used(1), Some(port));
+        assert_eq!(Ports { agent: [1, port], ..Ports::free(0).unwrap() }.used(1), Some(port));
         // All blocks are ports.
         assert!(Ports::TOGETHER.all().iter().all(|port| port.checked_add(BLOCKS * STEP).is_some()));
     }
@@ -83,7 +84,7 @@ mod tests {
     fn a_row_of_ports_is_whole() {
         assert_eq!(Ports::from(9000, 0).unwrap().all(), [9000, 9001, 9002, 9003, 9004, 9005]);
         assert!(Ports::from(65_531, 0).is_none() && Ports::from(0, 0).is_none() && Ports::from(65_530, 0).is_some());
-        assert!(Ports::from(65_530, 1).is_none());
-        assert_eq!(Ports::from(9000, 2).unwrap().agent, 9006);
+        assert!(Ports::from(65_529, 1).is_none() && Ports::from(65_528, 1).is_some());
+        assert_eq!(Ports::from(9000, 2).unwrap().agent, [9006, 9008]);
     }
 }

@@ -4,11 +4,13 @@
 //! less than a registry of counters would need, so there is no library for it. All times are in seconds, all sizes in bytes, as
 //! usual there. Counters begin with the process.
 
+mod page;
 mod system;
+mod worker;
 
 pub use system::{DiskUse, Measured, ProcessUse};
 
-use crate::api::Status;
+use crate::api::{DirectorStatus, Status, SubagentStatus, WorkerStatus};
 use crate::config::{Common, ControllerConfig, Member, WatchConfig};
 use crate::host::cluster_watch::WatchStatus;
 use crate::host::commits::{BOUNDS, CommitTimes};
@@ -16,7 +18,7 @@ use crate::host::standing::PairStanding;
 use baton_protocol::journal::Watermarks;
 use baton_protocol::pair::Part;
 use baton_protocol::register::{EpochRecord, Mode};
-use std::fmt::{Display, Write as _};
+use page::Page;
 use std::time::Duration;
 
 /// The content type of what is rendered.
@@ -25,7 +27,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How a daemon is. What a daemon does not have is none or empty, and is not told.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// What it is: `controller`, `watch`.
+    /// What it is: `controller`, `watch`, `agent`, `subagent`.
     pub kind: &'static str,
     /// The name of its cluster.
     pub cluster: String,
@@ -45,6 +47,10 @@ pub struct Metrics {
     pub journal: Option<JournalMetrics>,
     /// What a controller has.
     pub controller: Option<ControllerMetrics>,
+    /// What the director of an agent has.
+    pub director: Option<DirectorStatus>,
+    /// What a subagent has, be it alone or that of an agent.
+    pub subagent: Option<SubagentStatus>,
 }
 
 /// The place of a node in its pair.
@@ -128,6 +134,21 @@ impl Metrics {
         }
     }
 
+    /// Of an agent or a subagent.
+    #[must_use]
+    pub fn of_worker(common: &Common, status: &WorkerStatus, disk: Measured) -> Self {
+        let director = status.director.as_ref();
+        let journal =
+            |director: &DirectorStatus| JournalMetrics { marks: director.marks, lag: None, held: director.held };
+        let kind = if director.is_some() { "agent" } else { "subagent" };
+        Self {
+            journal: director.map(journal),
+            director: director.cloned(),
+            subagent: Some(status.subagent.clone()),
+            ..Self::of(kind, common, status.started_at, disk)
+        }
+    }
+
     fn of(kind: &'static str, common: &Common, started_at: i64, disk: Measured) -> Self {
         Self {
             kind,
@@ -140,6 +161,8 @@ impl Metrics {
             disk,
             journal: None,
             controller: None,
+            director: None,
+            subagent: None,
         }
     }
 
@@ -147,7 +170,20 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let mut page = Page::default();
-        let Self { kind, cluster, node, started_at, process, pair, links, disk, journal, controller } = self;
+        let Self {
+            kind,
+            cluster,
+            node,
+            started_at,
+            process,
+            pair,
+            links,
+            disk,
+            journal,
+            controller,
+            director,
+            subagent,
+        } = self;
         let about = [
             ("version", env!("CARGO_PKG_VERSION")),
             ("kind", *kind),
@@ -184,6 +220,12 @@ impl Metrics {
         }
         if let Some(controller) = controller {
             controller.render(&mut page);
+        }
+        if let Some(director) = director {
+            worker::render_director(director, &mut page);
+        }
+        if let Some(subagent) = subagent {
+            worker::render_subagent(subagent, &mut page);
         }
         page.text
     }
@@ -290,40 +332,6 @@ impl ControllerMetrics {
     }
 }
 
-/// What has been written, and of which family samples are now.
-#[derive(Default)]
-struct Page {
-    text: String,
-    family: &'static str,
-}
-
-// A text takes all that is written.
-impl Page {
-    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.family = name;
-        _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
-        _ = write!(self.text, "{}{suffix}", self.family);
-        for (i, (name, value)) in labels.iter().enumerate() {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            _ = write!(self.text, "{}{name}=\"{value}\"", if i == 0 { "{" } else { "," });
-        }
-        _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
-    }
-
-    fn gauge(&mut self, name: &'static str, help: &str, value: impl Display) {
-        self.family(name, "gauge", help);
-        self.sample("", &[], value);
-    }
-
-    fn counter(&mut self, name: &'static str, help: &str, value: impl Display) {
-        self.family(name, "counter", help);
-        self.sample("", &[], value);
-    }
-}
-
 /// Milliseconds in seconds.
 fn seconds(millis: i64) -> String {
     format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
@@ -366,6 +374,8 @@ mod tests {
                 orders_by_state: vec![("Fresh".into(), 4)],
                 ..ControllerMetrics::default()
             }),
+            director: None,
+            subagent: None,
         }
     }
 

@@ -8,7 +8,7 @@ use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_nodes::api;
 use baton_nodes::ctl::session::{Ask, Session};
-use baton_nodes::ctl::target::{Controller, Target};
+use baton_nodes::ctl::target::{Endpoint, Target};
 use baton_protocol::event_id::EventId;
 use baton_protocol::register::Seat;
 use baton_workflow::id::CommandId;
@@ -17,9 +17,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::time::timeout;
 
-fn controller(address: SocketAddr) -> Controller {
+fn controller(address: SocketAddr) -> Endpoint {
     let http = Client::new(Network::Sockets, Security::Plain, address.into()).unwrap();
-    Controller { url: format!("http://{address}"), http }
+    Endpoint { url: format!("http://{address}"), http }
 }
 
 fn ask(path: &str, body: &str, id: &str) -> Request<Ask> {
@@ -57,7 +57,8 @@ fn a_client_follows_a_take_over_and_the_events_go_on() {
         // It knows the standby first.
         let authorization = Some(format!("Bearer {OPERATOR}").parse().unwrap());
         let controllers = vec![controller(addresses[1]), controller(addresses[0])];
-        let mut session = Session::new(Target { controllers, authorization }, |_| {}).unwrap();
+        let mut session =
+            Session::new(Target { controllers, nodes: Default::default(), authorization }, |_| {}).unwrap();
         let time = Duration::from_secs(40);
         let items = r#"[{"TYPE": "AddVersion", "versionId": "1"},
             {"TYPE": "AddOrChangeVersioned", "item": {"TYPE": "Workflow", "path": "W", "instructions": []}}]"#;
