@@ -9,6 +9,7 @@ use crate::real::installation::{Installation, Links};
 use baton_machine::controller::ControllerConfig as MachineConfig;
 use baton_machine::replica::Locality;
 use baton_machine::timing::Timing;
+use baton_net::handshake::Role;
 use baton_net::network::Network;
 use baton_net::tls::WallClock;
 use baton_nodes::config::{ControllerConfig, Environment};
@@ -198,8 +199,14 @@ async fn active(configuration: &Path) -> Result<ControllerNode, Failure> {
         address: member.address.clone(),
     };
     let membership = Membership {
-        me: Me { cluster: common.cluster.clone(), node: common.node.clone(), seat: pair.seat, versions: VERSIONS },
-        others: [voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
+        me: Me {
+            cluster: common.cluster.clone(),
+            node: common.node.clone(),
+            seat: pair.seat,
+            role: Role::Controller,
+            versions: VERSIONS,
+        },
+        others: vec![voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
         listen: common.links.clone(),
         network: Network::Sockets,
         security: common.security(WallClock::new(wall_clock))?,

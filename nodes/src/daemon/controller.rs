@@ -117,8 +117,8 @@ fn place(config: &ControllerConfig, security: &Security) -> Result<Place, Unstar
     };
     let voter = |seat, member: &Member| Voter { seat, node: member.node.clone(), address: member.address.clone() };
     let membership = Membership {
-        me: Me { cluster, node, seat: pair.seat, versions: VERSIONS },
-        others: [voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
+        me: Me { cluster, node, seat: pair.seat, role: Role::Controller, versions: VERSIONS },
+        others: vec![voter(pair.seat.peer(), &pair.peer), voter(Seat::Watch, &pair.watch)],
         listen: links,
         network,
         security,

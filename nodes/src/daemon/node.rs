@@ -36,13 +36,13 @@ pub enum StartError {
     Halt(#[from] Halt),
 }
 
-/// How a voter talks to the two others.
+/// How a voter talks to the others.
 #[derive(Clone, Debug)]
 pub struct Membership {
     /// Who it is.
     pub me: Me,
     /// The others.
-    pub others: [Voter; 2],
+    pub others: Vec<Voter>,
     /// Where it listens for them.
     pub listen: Address,
     /// Over which network.
@@ -53,7 +53,7 @@ pub struct Membership {
 
 impl Membership {
     /// Listens. Nobody is answered yet.
-    async fn bind(&self, run: u64) -> Result<(Voters, Acceptor), BindError> {
+    pub(super) async fn bind(&self, run: u64) -> Result<(Voters, Acceptor), BindError> {
         let voters = Voters::new(self.me.clone(), self.others.clone(), run);
         let me = voters.clone();
         let acceptor = Acceptor::bind(
@@ -61,7 +61,7 @@ impl Membership {
             &self.listen,
             self.security.clone(),
             move || me.introduction(),
-            &[Role::Controller, Role::Watch],
+            &[Role::Controller, Role::Director, Role::Watch],
             Limits::default(),
         )
         .await?;
@@ -69,7 +69,7 @@ impl Membership {
     }
 
     /// Dials and answers from now on.
-    fn connect<R>(&self, voters: &Voters, acceptor: Acceptor, entrance: &Entrance<R>, seed: u64)
+    pub(super) fn connect<R>(&self, voters: &Voters, acceptor: Acceptor, entrance: &Entrance<R>, seed: u64)
     where
         R: From<PairInput> + Send + 'static,
     {

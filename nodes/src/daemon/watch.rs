@@ -7,6 +7,7 @@ use crate::config::{Common, Member, WatchConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::voters::{Me, VERSIONS, Voter};
 use crate::metrics::{DiskUse, Metrics};
+use baton_net::handshake::Role;
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_protocol::register::Seat;
@@ -48,8 +49,8 @@ fn membership(config: &WatchConfig, security: &Security) -> Membership {
     let voter = |seat, member: &Member| Voter { seat, node: member.node.clone(), address: member.address.clone() };
     let Common { cluster, node, links, .. } = config.common.clone();
     Membership {
-        me: Me { cluster, node, seat: Seat::Watch, versions: VERSIONS },
-        others: [voter(Seat::First, &config.nodes.first), voter(Seat::Second, &config.nodes.second)],
+        me: Me { cluster, node, seat: Seat::Watch, role: Role::Watch, versions: VERSIONS },
+        others: vec![voter(Seat::First, &config.nodes.first), voter(Seat::Second, &config.nodes.second)],
         listen: links,
         network: Network::Sockets,
         security: security.clone(),

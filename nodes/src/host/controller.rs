@@ -3,6 +3,7 @@
 use super::commits::{CommitTimes, Commits};
 use super::links::{Links, Remote};
 use super::local::Local;
+use super::pairing::{self, Left};
 use super::standing::{self, Standing};
 use super::voters::Voters;
 use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Running, Surroundings};
@@ -13,7 +14,7 @@ use baton_machine::link::LinkInput;
 use baton_protocol::event_id::EventId;
 use baton_protocol::node::Node;
 use baton_protocol::pair::message::Envelope;
-use baton_protocol::pair::{EPOCHS_CELL, Order, Pair, PairConfig, PairHint, PairInput, Part, Trouble, VOTE_CELL};
+use baton_protocol::pair::{EPOCHS_CELL, Order, Pair, PairConfig, PairInput, Part, Trouble, VOTE_CELL};
 use baton_protocol::record::Position;
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Now, Timestamp};
@@ -434,18 +435,11 @@ impl Host for ControllerHost {
             Act::ReadRecords { reader, from } => {
                 reading.records(from, move |records| ControllerInput::Records { reader, records });
             }
-            Act::Pair(PairHint::Send(to, envelope)) => self.send(to, &envelope),
-            Act::Pair(PairHint::Read { number, from, bytes: _ }) => {
-                reading.records(from, move |records| ControllerInput::Pair(PairInput::Read { number, from, records }));
-            }
-            Act::Pair(PairHint::ReadImage { at, from, bytes }) => {
-                reading.image_piece(at, from, bytes, move |piece| {
-                    ControllerInput::Pair(PairInput::ImageRead { at, from, piece })
-                });
-            }
-            Act::Pair(PairHint::KeepPiece { from, bytes }) => reading.keep_piece(from, bytes),
-            Act::Pair(PairHint::DropPieces) => reading.drop_pieces(),
-            Act::Pair(PairHint::Trouble(trouble)) => self.trouble = Some(trouble),
+            Act::Pair(hint) => match pairing::hint(hint, reading, ControllerInput::Pair) {
+                Left::Send(to, envelope) => self.send(to, &envelope),
+                Left::Trouble(trouble) => self.trouble = Some(trouble),
+                Left::Nothing => {}
+            },
             Act::RollBack { to } => {
                 let config = self.config.clone();
                 reading.content(to, move |image, records| {
@@ -508,7 +502,7 @@ impl Host for ControllerHost {
         if matches!(part, Some(Part::Active | Part::Standby { is_following: true })) {
             self.trouble = None;
         }
-        let standing = Standing::of(node, self.trouble);
+        let standing = Standing::of(node, node.machine().pair(), self.trouble);
         let before = *self.standing.borrow();
         if before == standing {
             return;

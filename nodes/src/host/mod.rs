@@ -11,6 +11,7 @@ pub mod links;
 pub mod local;
 pub mod locality;
 mod metering;
+mod pairing;
 pub mod peek;
 pub mod standing;
 pub mod subagent;

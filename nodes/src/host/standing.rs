@@ -1,14 +1,14 @@
-//! How a controller stands in its pair, as it is shown to people: kept up to date by its host, told in the log when it changes.
+//! How a controller or a director stands in its pair, as it is shown to people: kept up to date by its host, told in the log when it changes.
 
 use super::voters::Voters;
-use baton_machine::controller::Controller;
 use baton_protocol::journal::Watermarks;
+use baton_protocol::machine::Machine;
 use baton_protocol::node::Node;
 use baton_protocol::pair::{Pair, Part, Trouble};
 use baton_protocol::record::Offset;
 use baton_protocol::register::{EpochRecord, Mode, Seat};
 
-/// How a controller stands.
+/// How a controller or a director stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Its part in its pair; none if it is alone.
@@ -53,8 +53,8 @@ impl Standing {
     };
 
     /// Of a node.
-    pub(super) fn of(node: &Node<Controller>, trouble: Option<Trouble>) -> Self {
-        let pair = node.machine().pair().map(|pair| PairStanding::of(pair, trouble));
+    pub(super) fn of<M: Machine>(node: &Node<M>, pair: Option<&Pair>, trouble: Option<Trouble>) -> Self {
+        let pair = pair.map(|pair| PairStanding::of(pair, trouble));
         Self { pair, marks: node.journal().watermarks(), held: node.held() }
     }
 

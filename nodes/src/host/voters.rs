@@ -1,6 +1,6 @@
-//! The links of a voter to the two others.
+//! The links of a voter to the others: two, or one where the watch has links of its own.
 //!
-//! Each voter dials the two others and sends over what it dialled; what it accepted, it only reads. So nobody has to agree on who
+//! Each voter dials the others and sends over what it dialled; what it accepted, it only reads. So nobody has to agree on who
 //! dials whom, and each learns from its own dialling whether the other one's process is dead: then its host refuses at once.
 //!
 //! A link that ends is dialled again at once, later with a growing pause that stays below a second: what the protocol takes
@@ -82,6 +82,8 @@ pub struct Me {
     pub node: NodeId,
     /// Where it sits.
     pub seat: Seat,
+    /// What it is.
+    pub role: Role,
     /// The messages that it understands.
     pub versions: Versions,
 }
@@ -111,10 +113,10 @@ struct Shared {
     run: u64,
     /// The epoch that is told to peers.
     epoch: AtomicU64,
-    others: [Voter; 2],
-    senders: [Mutex<Option<Outgoing>>; 2],
+    others: Vec<Voter>,
+    senders: Vec<Mutex<Option<Outgoing>>>,
     /// Read what the others send, in the order in which they came: see [`MOST_LINKS`].
-    receiving: [Mutex<VecDeque<JoinHandle<()>>>; 2],
+    receiving: Vec<Mutex<VecDeque<JoinHandle<()>>>>,
 }
 
 /// A link to send over.
@@ -129,8 +131,9 @@ struct Outgoing {
 impl Voters {
     /// Of `me`; dials nobody yet.
     #[must_use]
-    pub fn new(me: Me, others: [Voter; 2], run: u64) -> Self {
-        let (senders, receiving) = (Default::default(), Default::default());
+    pub fn new(me: Me, others: Vec<Voter>, run: u64) -> Self {
+        let senders = others.iter().map(|_| Mutex::default()).collect();
+        let receiving = others.iter().map(|_| Mutex::default()).collect();
         Self { shared: Arc::new(Shared { me, run, epoch: AtomicU64::new(0), others, senders, receiving }) }
     }
 
@@ -141,7 +144,7 @@ impl Voters {
         Introduction {
             cluster: me.cluster.clone(),
             node: me.node.clone(),
-            role: if me.seat == Seat::Watch { Role::Watch } else { Role::Controller },
+            role: me.role,
             versions: me.versions,
             epoch: epoch.load(Ordering::Relaxed),
             run: *run,

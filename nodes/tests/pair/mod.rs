@@ -4,6 +4,7 @@ use baton_machine::controller::ControllerConfig;
 use baton_machine::replica::Locality;
 use baton_machine::timing::Timing as MachineTiming;
 use baton_net::address::Address;
+use baton_net::handshake::Role;
 use baton_net::name::{ClusterId, NodeId};
 use baton_net::network::Network;
 use baton_net::tls::Security;
@@ -48,8 +49,14 @@ impl Cluster {
         let address = |seat: Seat| Address::new("127.0.0.1", self.ports[seat as usize]);
         let node = |seat| NodeId::new(name(seat)).unwrap();
         Membership {
-            me: Me { cluster: ClusterId::new("test").unwrap(), node: node(seat), seat, versions: VERSIONS },
-            others: seat.others().map(|seat| Voter { seat, node: node(seat), address: address(seat) }),
+            me: Me {
+                cluster: ClusterId::new("test").unwrap(),
+                node: node(seat),
+                seat,
+                role: if seat == Seat::Watch { Role::Watch } else { Role::Controller },
+                versions: VERSIONS,
+            },
+            others: seat.others().map(|seat| Voter { seat, node: node(seat), address: address(seat) }).into(),
             listen: address(seat),
             network: Network::Sockets,
             security: Security::Plain,

@@ -6,7 +6,7 @@ use baton_machine::replica::Locality;
 use baton_machine::timing::Timing as MachineTiming;
 use baton_net::address::Address;
 use baton_net::certificate::{Authority, KeyKind};
-use baton_net::handshake::Versions;
+use baton_net::handshake::{Role, Versions};
 use baton_net::http::client::Client;
 use baton_net::name::{ClusterId, NodeId};
 use baton_net::network::Network::Simulated;
@@ -312,12 +312,13 @@ async fn run(seat: Seat, setup: Setup, seed: u64, log: &Log) -> String {
             cluster: ClusterId::new(setup.cluster).unwrap(),
             node: node(seat),
             seat: setup.seat,
+            role: if seat == Seat::Watch { Role::Watch } else { Role::Controller },
             versions: setup.versions,
         },
         // Who sits in the wrong seat takes the other one for the second.
         others: match (seat, setup.seat) {
-            (Seat::Second, Seat::First) => [Voter { seat: Seat::Second, ..voter(Seat::First) }, voter(Seat::Watch)],
-            _ => seat.others().map(voter),
+            (Seat::Second, Seat::First) => vec![Voter { seat: Seat::Second, ..voter(Seat::First) }, voter(Seat::Watch)],
+            _ => seat.others().map(voter).into(),
         },
         listen: Address::new("0.0.0.0", LINKS),
         network: Simulated,
