@@ -69,15 +69,21 @@ fn look_at_subagents(
 ) -> Vec<(String, Value)> {
     let relations = controller.replica().relations();
     let wanted = relations.subagents.iter().filter(|(id, _)| is_wanted(id)).take(most);
-    wanted.map(|(id, subagent)| (id.to_string(), subagent_json(relations, id, subagent))).collect()
+    let json = |(id, subagent): (&SubagentId, &SubagentState)| {
+        let is_told = controller.is_coupled_with(&subagent.item().agent_path);
+        (id.to_string(), subagent_json(relations, id, subagent, is_told))
+    };
+    wanted.map(json).collect()
 }
 
-fn subagent_json(relations: &Relations, id: &SubagentId, subagent: &SubagentState) -> Value {
+/// `is_told` says whether the agent is coupled, and so tells of it.
+fn subagent_json(relations: &Relations, id: &SubagentId, subagent: &SubagentState, is_told: bool) -> Value {
     let mut members: Vec<(Name, Value)> = vec![
         ("id".into(), id.write()),
         ("agentPath".into(), subagent.item().agent_path.write()),
         ("isReachable".into(), Value::Boolean(subagent.is_reachable())),
         ("isSelectable".into(), Value::Boolean(subagent.is_selectable())),
+        ("agentIsCoupled".into(), Value::Boolean(is_told)),
         ("isDisabled".into(), Value::Boolean(subagent.item().disabled)),
         ("processes".into(), number(subagent.process_count() as u64)),
     ];
@@ -109,15 +115,17 @@ fn agent_json(controller: &Controller, agent: &AgentRef) -> Value {
     let processes: usize = subagents.iter().map(|(_, subagent)| subagent.process_count()).sum();
     let is_limit_reached = agent.process_limit.is_some_and(|limit| processes >= limit as usize);
     let has_subagent = subagents.iter().any(|(_, subagent)| subagent.is_selectable());
+    let is_coupled = controller.is_coupled_with(&agent.path);
+    let subagents = subagents.iter().map(|(id, subagent)| subagent_json(relations, id, subagent, is_coupled));
     let mut members = vec![
         ("path", agent.path.write()),
         ("agentRef", Item::AgentRef(agent.clone().into()).write()),
-        ("isCoupled", Value::Boolean(controller.is_coupled_with(&agent.path))),
+        ("isCoupled", Value::Boolean(is_coupled)),
         ("couplingState", coupling_state(relation)),
         ("processes", number(processes as u64)),
         ("isLimitReached", Value::Boolean(is_limit_reached)),
         ("hasSelectableSubagent", Value::Boolean(has_subagent)),
-        ("subagents", Value::list(subagents.iter().map(|(id, subagent)| subagent_json(relations, id, subagent)))),
+        ("subagents", Value::list(subagents)),
     ];
     if let Some(relation) = relation {
         members.extend(relation.run_id.as_deref().map(|id| ("agentRunId", Value::from(id))));

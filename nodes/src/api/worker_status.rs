@@ -264,9 +264,12 @@ impl DirectorStatus {
             ("withoutSubagent", number(without_subagent as u64)),
             ("waitingForJobs", number(waiting as u64)),
         ];
+        let process_limit = process_limit.filter(|_| self.dedication.is_some());
         orders.extend(process_limit.map(|limit| ("processLimit", number(limit.into()))));
         members.push(("orders", Value::object(orders)));
-        members.push(("isLimitReached", Value::Boolean(self.work.is_limit_reached())));
+        // It has none before it belongs to somebody.
+        let is_limit_reached = self.dedication.is_some() && self.work.is_limit_reached();
+        members.push(("isLimitReached", Value::Boolean(is_limit_reached)));
         members.push(("isStopping", Value::Boolean(self.is_stopping)));
         members.push(("subagents", Value::list(self.subagents.iter().map(SeenSubagent::to_json))));
         Value::object(members)

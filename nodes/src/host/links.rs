@@ -120,7 +120,8 @@ impl<R: From<LinkInput> + Send + 'static> Links<R> {
     /// Takes a connection that another node has dialled.
     pub fn accepted(&self, connection: Connection) {
         let peer = connection.agreement.peer.node.clone();
-        tracing::info!(%peer, from = %connection.address, "connected");
+        let epoch = connection.agreement.peer.epoch;
+        tracing::info!(%peer, epoch, from = %connection.address, "connected");
         if let Some((link, sender)) = self.surplus(&peer) {
             tracing::warn!(%peer, "has more than {LINKS_OF_PEER} links to this node, so the oldest ends");
             sender.hang_up("you have dialled this node more often than you need");

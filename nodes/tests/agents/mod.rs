@@ -2,6 +2,7 @@
 //! by HTTP and `baton ctl`.
 
 pub(crate) mod real;
+mod strangers;
 
 use hyper::Method;
 use real::Failure;

@@ -192,7 +192,9 @@ impl Director {
                 _ if coupling.reset.is_some() => Ok(()),
                 None => Ok(()),
                 Some(_) => {
-                    Err(Problem::coded("AgentNotDedicated", [], "The agent does not belong to a controller yet"))
+                    let message = "The agent belongs to no controller: it has lost its journal, or is another one. ResetAgent lets \
+                                   it start anew; the orders which were there fail then";
+                    Err(Problem::coded("AgentNotDedicated", [], message))
                 }
             };
         };

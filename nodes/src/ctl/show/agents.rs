@@ -33,7 +33,11 @@ pub(super) fn agent(entry: &Node) -> Vec<String> {
 
 /// The row of a subagent.
 pub(super) fn subagent(entry: &Node) -> Vec<String> {
-    let (state, reason) = subagent_state(entry);
+    let (state, mut reason) = subagent_state(entry);
+    if !flag(entry, "agentIsCoupled") {
+        let old = "as its agent told last, which is not coupled now";
+        reason = if reason.is_empty() { old.to_owned() } else { format!("{reason}; {old}") };
+    }
     vec![text(entry, &["id"]), text(entry, &["subagentItem", "agentPath"]), state, text(entry, &["processes"]), reason]
 }
 
