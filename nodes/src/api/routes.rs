@@ -58,15 +58,10 @@ impl<'r> Endpoint<'r> {
                     ("subagent", Some(id)) => Self::Subagent(decode(id)?),
                     ("terminate", None) => Self::Terminate,
                     ("cluster", None) => Self::Cluster,
-                    ("cluster", Some(order)) => Self::ClusterCommand(match order {
-                        "switch-over" => Order::SwitchOver,
-                        "stop" => Order::Stop,
-                        "appoint" => Order::Appoint,
-                        "accept-loss" => Order::AcceptLoss,
-                        "found" => Order::Found,
-                        "force" => Order::Force,
-                        _ => return Ok(None),
-                    }),
+                    ("cluster", Some(order)) => match cluster_order(order) {
+                        Some(order) => Self::ClusterCommand(order),
+                        None => return Ok(None),
+                    },
                     _ => return Ok(None),
                 }
             }
@@ -177,6 +172,19 @@ impl Api {
         let status = self.status().await?;
         Ok(text_of(StatusCode::OK, "text/plain; version=0.0.4", (self.metrics)(&status)))
     }
+}
+
+/// What is ordered of a pair by the last part of a path.
+pub(super) fn cluster_order(name: &str) -> Option<Order> {
+    Some(match name {
+        "switch-over" => Order::SwitchOver,
+        "stop" => Order::Stop,
+        "appoint" => Order::Appoint,
+        "accept-loss" => Order::AcceptLoss,
+        "found" => Order::Found,
+        "force" => Order::Force,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

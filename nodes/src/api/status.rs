@@ -4,7 +4,7 @@ use super::answer::{number, object};
 use crate::driver::wall_clock;
 use crate::host::commits::CommitTimes;
 use crate::host::controller::{Client, Unanswered};
-use crate::host::standing::Standing;
+use crate::host::standing::{PairStanding, Standing};
 use baton_machine::controller::Controller;
 use baton_protocol::event_id::EventId;
 use baton_protocol::node::Node;
@@ -93,18 +93,7 @@ impl Status {
         let mut members = vec![("TYPE", Value::from(self.cluster_state()))];
         let seats = [Seat::First, Seat::Second];
         if let Some(pair) = self.standing.pair {
-            members.push(("nodeId", Value::from(node_id(pair.seat))));
-            members.push(("part", Value::from(pair.part.to_string().as_str())));
-            if let Some(known) = pair.known {
-                members.push(("activeId", Value::from(node_id(known.active))));
-                members.push(("epoch", number(known.epoch.0)));
-                members.push(("mode", Value::from(known.mode.to_string().as_str())));
-            }
-            members.push(("peerIsLinked", Value::Boolean(pair.peer_is_linked)));
-            members.push(("watchIsLinked", Value::Boolean(pair.watch_is_linked)));
-            if let Some(trouble) = pair.trouble {
-                members.push(("trouble", Value::from(crate::host::standing::advice(trouble).as_str())));
-            }
+            members.extend(pair_members(&pair));
             let urls =
                 seats.iter().zip(urls).filter_map(|(seat, url)| Some((node_id(*seat), Value::from(url.as_deref()?))));
             members.push(("idToUri", Value::object(urls)));
@@ -136,6 +125,23 @@ impl Status {
             },
         }
     }
+}
+
+/// What a node goes by in its pair.
+pub(super) fn pair_members(pair: &PairStanding) -> Vec<(&'static str, Value)> {
+    let mut members =
+        vec![("nodeId", Value::from(node_id(pair.seat))), ("part", Value::from(pair.part.to_string().as_str()))];
+    if let Some(known) = pair.known {
+        members.push(("activeId", Value::from(node_id(known.active))));
+        members.push(("epoch", number(known.epoch.0)));
+        members.push(("mode", Value::from(known.mode.to_string().as_str())));
+    }
+    members.push(("peerIsLinked", Value::Boolean(pair.peer_is_linked)));
+    members.push(("watchIsLinked", Value::Boolean(pair.watch_is_linked)));
+    if let Some(trouble) = pair.trouble {
+        members.push(("trouble", Value::from(crate::host::standing::advice(trouble).as_str())));
+    }
+    members
 }
 
 /// The id of a node, as the reference has it.

@@ -13,10 +13,12 @@ use super::access::{Access, permit};
 use super::answer::{Answer, Refusal, number, object, ok, text_of};
 use super::command::{form, no_body, read};
 use super::query::Query;
+use super::routes::cluster_order;
 use super::server::{self, Answering, ServeError, Serving};
 use super::worker_status::{Questions, WorkerStatus};
 use crate::config::User;
 use crate::daemon::stop::{Control, Manner, StopRequest};
+use crate::host::director::DirectorRequest;
 use crate::host::peek::peek;
 use crate::host::{director, subagent};
 use baton_machine::attempt::Attempt;
@@ -28,6 +30,7 @@ use baton_net::network::Network;
 use baton_net::tls::Security;
 use baton_protocol::event_id::EventId;
 use baton_protocol::node::Node;
+use baton_protocol::pair::Order;
 use baton_protocol::record::Epoch;
 use baton_workflow::id::OrderId;
 use baton_workflow::json::{Json as _, from_node, parse};
@@ -36,7 +39,7 @@ use baton_workflow::value::Value;
 use hyper::header::ALLOW;
 use hyper::{Method, Request, StatusCode};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// So many requests are being answered at a time; others wait.
 const REQUESTS: usize = 64;
@@ -102,6 +105,8 @@ enum Endpoint {
     Processes,
     Terminate,
     Command,
+    /// About the pair of directors.
+    Cluster(Order),
 }
 
 impl Endpoint {
@@ -119,19 +124,20 @@ impl Endpoint {
             "/process" => Some(Self::Processes),
             "/terminate" => Some(Self::Terminate),
             "/command" => Some(Self::Command),
+            rest if kind == "agent" => cluster_order(rest.strip_prefix("/cluster/")?).map(Self::Cluster),
             _ => None,
         }
     }
 
     fn method(self) -> Method {
-        if matches!(self, Self::Terminate | Self::Command) { Method::POST } else { Method::GET }
+        if matches!(self, Self::Terminate | Self::Command | Self::Cluster(_)) { Method::POST } else { Method::GET }
     }
 
     fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Terminate => &["manner", "restart", "signal"],
             Self::Processes => &["after", "limit"],
-            Self::Metrics | Self::Agent | Self::Subagent | Self::Command => &[],
+            Self::Metrics | Self::Agent | Self::Subagent | Self::Command | Self::Cluster(_) => &[],
         }
     }
 }
@@ -171,14 +177,19 @@ impl Answering for WorkerApi {
             Endpoint::Processes => self.processes(&query).await,
             Endpoint::Terminate => {
                 no_body(&self.long_bodies, &head.headers, body).await?;
-                self.stop(asked_by(&query)?)
+                self.end(asked_by(&query)?).await
             }
             Endpoint::Command => {
                 form(&head.headers, false)?;
                 match read(&self.long_bodies, body, |text| command(&text)).await? {
-                    Some(request) => self.stop(request),
-                    None => Ok(accepted(StatusCode::OK)),
+                    Asked::Stop(request) => self.end(request).await,
+                    Asked::Order(order) => self.order(order).await,
+                    Asked::Nothing => Ok(accepted(StatusCode::OK)),
                 }
+            }
+            Endpoint::Cluster(order) => {
+                no_body(&self.long_bodies, &head.headers, body).await?;
+                self.order(order).await
             }
         }
     }
@@ -199,7 +210,25 @@ impl WorkerApi {
         Ok(text_of(code, "text/plain", text.to_owned()))
     }
 
-    fn stop(&self, request: StopRequest) -> Result<Answer, Refusal> {
+    /// Orders something about the pair of directors.
+    async fn order(&self, order: Order) -> Result<Answer, Refusal> {
+        let Some((requests, _)) = &self.questions.director else {
+            return Err(Refusal::from(Problem::coded("ClusterStateEmpty", [], "There is no director here")));
+        };
+        let (reply, replied) = oneshot::channel();
+        requests.send(DirectorRequest::Order { order, reply }).await.map_err(|_| has_ended())?;
+        let reply = replied.await.map_err(|_| has_ended())?;
+        Ok(ok(&reply.answer?.write()))
+    }
+
+    async fn is_in_pair(&self) -> Result<bool, Refusal> {
+        Ok(self.status().await?.director.is_some_and(|director| director.pair.is_some()))
+    }
+
+    async fn end(&self, request: StopRequest) -> Result<Answer, Refusal> {
+        if request.manner == Manner::SwitchOver && !self.is_in_pair().await? {
+            return Err(Refusal::from(Problem::new("This node is not one of a pair, so nobody can take over from it")));
+        }
         self.control.stop(request);
         Ok(accepted(StatusCode::ACCEPTED))
     }
@@ -255,29 +284,38 @@ fn attempt_of(text: &str) -> Result<Attempt, Refusal> {
 
 /// What the parameters of `terminate` ask for.
 fn asked_by(query: &Query<'_>) -> Result<StopRequest, Refusal> {
-    let manner = query.value::<Manner>("manner", "stop, abort or kill")?.unwrap_or(Manner::Stop);
+    let manner = query.value::<Manner>("manner", "stop, switch-over, abort or kill")?.unwrap_or(Manner::Stop);
     let restarts = query.value("restart", "true or false")?.unwrap_or(false);
     let signal = query.text("signal").map(signal_of).transpose()?;
     checked(StopRequest { manner, restarts, signal }).map_err(Refusal::from)
 }
 
-/// What a command of the reference asks for; none: nothing.
-fn command(text: &str) -> Checked<Option<StopRequest>> {
+/// What a command of the reference asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Stop(StopRequest),
+    Order(Order),
+    Nothing,
+}
+
+fn command(text: &str) -> Checked<Asked> {
     let node = parse(text)?;
     let flag = |name: &str| node.get(name).map(from_node::<bool>).transpose().map(Option::unwrap_or_default);
     let name = node.get("TYPE").and_then(|name| name.as_str()).unwrap_or_default();
     let manner = match name {
-        "NoOperation" => return Ok(None),
+        "NoOperation" => return Ok(Asked::Nothing),
+        "ClusterSwitchOver" => return Ok(Asked::Order(Order::SwitchOver)),
         "ShutDown" => Manner::Stop,
         "EmergencyStop" => Manner::Abort,
         _ => {
-            let message =
-                format!("there is no command '{name}' here; known are ShutDown, EmergencyStop and NoOperation");
+            let message = format!(
+                "there is no command '{name}' here; known are ShutDown, EmergencyStop, ClusterSwitchOver and NoOperation"
+            );
             return Err(Problem::coded("UnknownCommand", [], message));
         }
     };
     let signal = node.get("processSignal").and_then(|signal| signal.as_str()).map(signal_of).transpose()?;
-    checked(StopRequest { manner, restarts: flag("restart")?, signal }).map(Some)
+    checked(StopRequest { manner, restarts: flag("restart")?, signal }).map(Asked::Stop)
 }
 
 fn signal_of(text: &str) -> Checked<Signal> {
@@ -290,9 +328,6 @@ fn signal_of(text: &str) -> Checked<Signal> {
 
 fn checked(request: StopRequest) -> Checked<StopRequest> {
     match request {
-        StopRequest { manner: Manner::SwitchOver, .. } => {
-            Err(Problem::new("This node is not one of a pair, so nobody can take over from it"))
-        }
         StopRequest { manner: Manner::Kill, restarts: true, .. } => {
             Err(Problem::new("A process that kills itself cannot start again by itself; expected is abort"))
         }
@@ -317,12 +352,13 @@ mod tests {
     #[test]
     fn commands_of_the_reference_end_it() {
         let stop = |restarts, signal| StopRequest { manner: Manner::Stop, restarts, signal };
-        assert_eq!(command(r#"{"TYPE":"ShutDown"}"#).unwrap(), Some(stop(false, None)));
+        assert_eq!(command(r#"{"TYPE":"ShutDown"}"#).unwrap(), Asked::Stop(stop(false, None)));
         let text = r#"{"TYPE":"ShutDown","processSignal":"SIGKILL","restart":true}"#;
-        assert_eq!(command(text).unwrap(), Some(stop(true, Some(Signal::Kill))));
-        let abort = command(r#"{"TYPE":"EmergencyStop","restart":true}"#).unwrap().unwrap();
-        assert_eq!((abort.manner, abort.restarts), (Manner::Abort, true));
-        assert_eq!(command(r#"{"TYPE":"NoOperation"}"#).unwrap(), None);
+        assert_eq!(command(text).unwrap(), Asked::Stop(stop(true, Some(Signal::Kill))));
+        let abort = StopRequest { manner: Manner::Abort, ..stop(true, None) };
+        assert_eq!(command(r#"{"TYPE":"EmergencyStop","restart":true}"#).unwrap(), Asked::Stop(abort));
+        assert_eq!(command(r#"{"TYPE":"NoOperation"}"#).unwrap(), Asked::Nothing);
+        assert_eq!(command(r#"{"TYPE":"ClusterSwitchOver"}"#).unwrap(), Asked::Order(Order::SwitchOver));
         for bad in [r#"{"TYPE":"AttachOrder"}"#, r#"{"TYPE":"ShutDown","processSignal":"SIGHUP"}"#, "{}", "x"] {
             assert!(command(bad).is_err(), "{bad}");
         }

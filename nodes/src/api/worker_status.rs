@@ -3,9 +3,11 @@
 //! Everything is asked of the nodes between two of their steps, and costs the same however many orders and processes there are.
 
 use super::answer::number;
+use super::status::pair_members;
 use crate::driver::wall_clock;
 use crate::host::links::Links;
 use crate::host::peek::peek;
+use crate::host::standing::PairStanding;
 use crate::host::subagent::SubagentRequest;
 use crate::host::tally::{Counted, Tally};
 use crate::host::{director, subagent};
@@ -15,6 +17,7 @@ use baton_machine::subagent::{Owner, Subagent};
 use baton_protocol::event_id::EventId;
 use baton_protocol::journal::Watermarks;
 use baton_protocol::node::Node;
+use baton_protocol::pair::Part;
 use baton_workflow::id::SubagentId;
 use baton_workflow::json::Json as _;
 use baton_workflow::value::{Name, Value};
@@ -66,6 +69,8 @@ pub struct DirectorStatus {
     pub work: Work,
     /// Whether it starts nothing more.
     pub is_stopping: bool,
+    /// How it stands in its pair; none if it is alone.
+    pub pair: Option<PairStanding>,
     /// Its subagents, as it sees them.
     pub subagents: Vec<SeenSubagent>,
 }
@@ -163,7 +168,7 @@ impl WorkerStatus {
     pub fn is_ready(&self) -> bool {
         !self.subagent.is_stopping
             && match &self.director {
-                Some(director) => director.is_coupled && !director.is_stopping,
+                Some(director) => (director.is_coupled || director.is_standby()) && !director.is_stopping,
                 None => self.subagent.is_coupled,
             }
     }
@@ -189,6 +194,11 @@ impl WorkerStatus {
 }
 
 impl DirectorStatus {
+    /// Whether it copies the journal of the active director of its pair.
+    fn is_standby(&self) -> bool {
+        self.pair.is_some_and(|pair| pair.part == Part::Standby { is_following: true })
+    }
+
     fn of(node: &Node<Director>, links: &Links<director::DirectorRequest>) -> Self {
         let (director, journal) = (node.machine(), node.journal());
         let replica = director.replica();
@@ -223,6 +233,7 @@ impl DirectorStatus {
             orders: director.state().order_count(),
             work: director.work(),
             is_stopping: director.is_stopping(),
+            pair: director.pair().map(|pair| PairStanding::of(pair, None)),
             subagents: subagents.collect(),
         }
     }
@@ -238,6 +249,7 @@ impl DirectorStatus {
             ];
             members.push(("dedicatedTo", Value::object(members_of_it)));
         }
+        members.extend(self.pair.as_ref().map(|pair| ("cluster", Value::object(pair_members(pair)))));
         members.extend([
             ("epoch", number(self.epoch)),
             ("controllerEpoch", number(self.controller_epoch)),

@@ -1,10 +1,12 @@
 //! The configurations of those who work: agents with their directors, and subagents.
 
 use super::api::{Api, api};
+use super::director_pair::{self, DirectorPair};
 use super::findings::{Findings, Setting};
-use super::parts::{Common, WORKER_API};
+use super::parts::{Common, WORKER_API, timing};
 use super::reader::{Environment, Section, quoted, read_file};
 use baton_net::name::NodeId;
+use baton_protocol::pair::timing::Timing;
 use baton_workflow::id::SubagentId;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,10 @@ pub struct AgentConfig {
     pub common: Common,
     /// The controllers that may command it.
     pub controllers: Vec<NodeId>,
+    /// The pair of directors that its director is one of; none if it is alone.
+    pub pair: Option<DirectorPair>,
+    /// The times of the pair.
+    pub timing: Timing,
     /// Its HTTP API; none: it answers no HTTP.
     pub api: Option<Api>,
     /// The jobs of its own subagent.
@@ -66,9 +72,22 @@ impl AgentConfig {
     pub(super) fn of(section: &Section<'_>) -> Option<Self> {
         let common = Common::read(section);
         let controllers = section.section("superiors", |section| superiors(section, "controllers", "controller"));
+        let is_secured = section.has("tls");
+        let pair = section.optional_section("pair", |section| director_pair::pair(section, is_secured));
+        let timing = section.section("timing", timing);
         let (api, jobs) = (worker_api(section, common.as_ref()), jobs(section, common.as_ref()));
-        let (settings, warnings) = (Vec::new(), Findings::default());
-        Some(Self { common: common?, controllers: controllers?, api: api?, jobs: jobs?, settings, warnings })
+        let config = Self {
+            common: common?,
+            controllers: controllers?,
+            pair: pair?,
+            timing: timing?,
+            api: api?,
+            jobs: jobs?,
+            settings: Vec::new(),
+            warnings: Findings::default(),
+        };
+        let fits = config.pair.as_ref().is_none_or(|pair| director_pair::relate(section, &config.common, pair));
+        fits.then_some(config)
     }
 }
 

@@ -1,15 +1,15 @@
 //! `baton agent`: the director of an agent with the subagent of its own process; and `baton subagent`: a subagent alone.
 
-use super::node::{Reach, StartError};
+use super::node::{Membership, Reach, StartError};
 use super::stop::Control;
 use super::worker::{Orders, Worker};
 use super::{DaemonArguments, Ended, Unstarted, listen, open, security, signals};
 use crate::api::{self, Serving, WorkerApiConfig};
-use crate::config::{AgentConfig, Api, Common, Jobs, SubagentConfig};
-use crate::driver::{Operator, Room, random_seed};
+use crate::config::{AgentConfig, Api, Common, DirectorPair, Jobs, Member, SubagentConfig};
+use crate::driver::{Entrance, Operator, Room, random_seed};
 use crate::host::local::Local;
 use crate::host::locality::{environment, locality};
-use crate::host::voters::VERSIONS;
+use crate::host::voters::{Me, VERSIONS, Voter};
 use crate::host::{director, subagent};
 use crate::metrics::{DiskUse, Metrics};
 use crate::process::{Launcher, LauncherConfig};
@@ -23,6 +23,10 @@ use baton_net::handshake::{Introduction, Role};
 use baton_net::name::NodeId;
 use baton_net::network::Network;
 use baton_net::tls::Security;
+use baton_protocol::pair::PairConfig;
+use baton_protocol::pair::timing::Timing as PairTiming;
+use baton_protocol::random::Random;
+use baton_protocol::register::Seat;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,13 +43,14 @@ pub fn subagent_main(arguments: &DaemonArguments) -> ExitCode {
 async fn serve_agent(config: AgentConfig) -> Result<Ended, Unstarted> {
     let (control, requested) = Control::new();
     let reloads = signals::obey(control.clone())?;
-    let AgentConfig { common, controllers, api, jobs, .. } = config;
+    let AgentConfig { common, controllers, pair, timing, api, jobs, .. } = config;
     let security = security(&common)?;
     let reach = reach(&common, Role::Director, &security)?;
     let opened = open("agent", &common).await?;
     // Before the port is bound: a predecessor's guard may still hold it.
     let launcher = launcher(&common, &jobs).await?;
-    let acceptor = bind(&common, &reach, Role::Controller, &launcher).await?;
+    let superiors = [Role::Controller, Role::Director];
+    let acceptor = bind(&common, &reach, &superiors, &launcher).await?;
     let (operator, mut news) = Operator::new(common.node.as_str());
     // The subagent of this process.
     let local = Local::default();
@@ -57,9 +62,21 @@ async fn serve_agent(config: AgentConfig) -> Result<Ended, Unstarted> {
         locality: locality(),
         timing: Timing::DEFAULT,
     };
-    let director = director::start(config, opened, local, Some(reach.remote()), operator)?;
-    let links = director.links.clone();
-    let take = from_known(controllers, move |connection| links.accepted(connection));
+    let entrance = Entrance::new();
+    let peer = pair.as_ref().map(|pair| pair.peer.node.clone());
+    let place = match pair {
+        Some(pair) => Some(join(&common, pair, timing, &security, &entrance).await?),
+        None => None,
+    };
+    let director = director::start(config, place, opened, (local, Some(reach.remote())), entrance, operator)?;
+    let (links, jobs) = (director.links.clone(), subagent.links.clone());
+    let of_controllers = from_known(controllers, move |connection| links.accepted(connection));
+    // The other director lets the subagent of this process run jobs.
+    let of_director = from_known(peer.into_iter().collect(), move |connection| jobs.accepted(connection));
+    let take = move |connection: Connection| match connection.agreement.peer.role {
+        Role::Director => of_director(connection),
+        _ => of_controllers(connection),
+    };
     let accepting = tokio::spawn(listen::accept(acceptor, take, std::future::pending()));
     let worker = Worker { subagent, director: Some(director), launcher };
     let api = serve(&common, api, &security, &worker, control).await?;
@@ -76,7 +93,7 @@ async fn serve_subagent(config: SubagentConfig) -> Result<Ended, Unstarted> {
     let security = security(&common)?;
     let reach = reach(&common, Role::Subagent, &security)?;
     let launcher = launcher(&common, &jobs).await?;
-    let acceptor = bind(&common, &reach, Role::Director, &launcher).await?;
+    let acceptor = bind(&common, &reach, &[Role::Director], &launcher).await?;
     let (operator, mut news) = Operator::new(common.node.as_str());
     let subagent = subagent::start(settings(&common, &jobs, &launcher), Local::default(), operator)?;
     let links = subagent.links.clone();
@@ -116,6 +133,38 @@ async fn serve(
     Ok(Some(serving))
 }
 
+/// Takes a place in a pair: listens to the other voters, and dials them, from now on.
+async fn join(
+    common: &Common,
+    pair: DirectorPair,
+    timing: PairTiming,
+    security: &Security,
+    entrance: &Entrance<director::DirectorRequest>,
+) -> Result<director::PairPlace, Unstarted> {
+    let DirectorPair { seat, listen, peer, watch } = pair;
+    let voter = |seat, member: Member| Voter { seat, node: member.node, address: member.address };
+    let (own, other) = (listen.to_string(), peer.address.to_string());
+    let is_watched_by_controller = watch.is_none();
+    let me = Me {
+        cluster: common.cluster.clone(),
+        node: common.node.clone(),
+        seat,
+        role: Role::Director,
+        versions: VERSIONS,
+    };
+    let others =
+        std::iter::once(voter(seat.peer(), peer)).chain(watch.map(|watch| voter(Seat::Watch, watch))).collect();
+    let membership = Membership { me, others, listen, network: Network::Sockets, security: security.clone() };
+    let seed = Random::new(random_seed()?);
+    let (voters, acceptor) = membership.bind(seed.child("run").next()).await.map_err(StartError::from)?;
+    let address = acceptor.local_address().map_err(StartError::Address)?;
+    tracing::info!(%address, "listens for the other voters of the pair");
+    membership.connect(&voters, acceptor, entrance, seed.child("pauses").next());
+    let config = PairConfig { timing, ..PairConfig::new(seat) };
+    let addresses = if seat == Seat::First { [own, other] } else { [other, own] };
+    Ok(director::PairPlace { config, voters, is_watched_by_controller, addresses })
+}
+
 fn reach(common: &Common, role: Role, security: &Security) -> Result<Reach, Unstarted> {
     let (cluster, node) = (common.cluster.clone(), common.node.clone());
     let me = Introduction { cluster, node, role, versions: VERSIONS, epoch: 0, run: random_seed()? };
@@ -123,11 +172,11 @@ fn reach(common: &Common, role: Role, security: &Security) -> Result<Reach, Unst
 }
 
 /// Listens for links. As long as a job may run, nobody who dials is refused: see [`Launcher::hold`].
-async fn bind(common: &Common, reach: &Reach, superior: Role, launcher: &Launcher) -> Result<Acceptor, Unstarted> {
+async fn bind(common: &Common, reach: &Reach, superiors: &[Role], launcher: &Launcher) -> Result<Acceptor, Unstarted> {
     let me = reach.me.clone();
     let (network, security) = (reach.network, reach.security.clone());
     let bound =
-        Acceptor::bind(network, &common.links, security, move || me.clone(), &[superior], Limits::default()).await;
+        Acceptor::bind(network, &common.links, security, move || me.clone(), superiors, Limits::default()).await;
     let acceptor = bound.map_err(StartError::from)?;
     let address = acceptor.local_address().map_err(StartError::Address)?;
     if let Some(socket) = acceptor.socket()? {

@@ -1,6 +1,8 @@
 //! How a daemon is told to end, and what its ending means for the pair.
 
 use crate::host::controller::Client;
+use crate::host::standing::PairStanding;
+use baton_machine::host::Reply;
 use baton_machine::process::Signal;
 use baton_protocol::pair::{Order, Part};
 use baton_protocol::register::Mode;
@@ -83,25 +85,34 @@ pub(super) fn kill_this_process() {
     let _ = kill_process(getpid(), rustix::process::Signal::KILL);
 }
 
-/// Lets the pair agree to the end of a node. False if the node is to stay.
+/// Lets the pair agree to the end of a controller. False if the node is to stay.
 pub(super) async fn agree(client: &Client, manner: Manner) -> bool {
     let standing = *client.standing().borrow();
-    let Some(pair) = standing.pair else { return true };
-    let is_active = pair.part == Part::Active;
-    let order = match manner {
-        Manner::Abort | Manner::Kill => return true,
-        // Nobody takes over from a node that commits alone, or is not active.
-        Manner::Stop if !is_active || pair.known.is_some_and(|known| known.mode == Mode::Alone) => return true,
-        Manner::SwitchOver if !is_active => return true,
-        Manner::Stop => Order::Stop,
-        Manner::SwitchOver => Order::SwitchOver,
-    };
-    let why = match timeout(AGREEMENT, client.order(order)).await {
+    let Some(order) = order_before(manner, standing.pair.as_ref()) else { return true };
+    let answer = async { client.order(order).await.map_err(|error| error.to_string()) };
+    agreed(manner, answer).await
+}
+
+/// What is asked of the pair before a node ends; nothing, if its end changes nothing for the others.
+pub(super) fn order_before(manner: Manner, pair: Option<&PairStanding>) -> Option<Order> {
+    let pair = pair.filter(|pair| pair.part == Part::Active)?;
+    match manner {
+        Manner::Abort | Manner::Kill => None,
+        // Nobody takes over from a node that commits alone.
+        Manner::Stop if pair.known.is_some_and(|known| known.mode == Mode::Alone) => None,
+        Manner::Stop => Some(Order::Stop),
+        Manner::SwitchOver => Some(Order::SwitchOver),
+    }
+}
+
+/// Waits for the answer to that. False if the node is to stay.
+pub(super) async fn agreed(manner: Manner, answer: impl Future<Output = Result<Reply, String>>) -> bool {
+    let why = match timeout(AGREEMENT, answer).await {
         Ok(Ok(reply)) => match reply.answer {
             Ok(_) => return true,
             Err(problem) => problem.to_string(),
         },
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => error,
         Err(_) => format!("the other voters have not agreed within {AGREEMENT:?}"),
     };
     match manner {

@@ -3,15 +3,21 @@
 //! | manner | running jobs | what the others do |
 //! |---|---|---|
 //! | stop | come to their end, no other is started | nothing is lost; the next jobs start at other subagents |
+//! | switch-over | the same | the other director of the pair takes over before |
 //! | abort | are killed | fail-over: jobs are handed over, or their orders fail, as the jobs say |
 //! | kill | are killed | the same; and a service manager starts it again, as after a crash |
 //!
 //! A stop waits as long as jobs run, and until the director knows how they have ended. Stopping once more with a signal ends
 //! them earlier; so does an abort.
+//!
+//! The director of a pair goes on with the jobs of other subagents while those of its own come to their end. When it stops then,
+//! the other director does not take over: that is what a switch-over is for.
 
-use super::stop::{Manner, StopRequest, kill_this_process};
+use super::stop::{Manner, StopRequest, agreed, kill_this_process, order_before};
 use super::{Ended, listen_to, pulse, reload};
 use crate::driver::News;
+use crate::host::director::DirectorRequest;
+use crate::host::standing::PairStanding;
 use crate::host::{director, peek, subagent};
 use crate::notify::ServiceManager;
 use crate::process::Launcher;
@@ -20,7 +26,7 @@ use baton_machine::subagent::{Subagent, SubagentInput};
 use baton_net::tls::Security;
 use baton_protocol::node::Node;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 /// So long the controller has to hear that an agent ends.
@@ -63,6 +69,7 @@ impl Worker {
                         tracing::warn!("aborts at once: all jobs are killed");
                         break (ended(request), true);
                     }
+                    Manner::SwitchOver if !self.agree(Manner::SwitchOver).await => {}
                     Manner::Stop | Manner::SwitchOver => {
                         if stop.is_none() {
                             manager.stopping();
@@ -79,6 +86,7 @@ impl Worker {
         manager.stopping();
         if !is_abort {
             self.take_leave().await;
+            self.agree(Manner::Stop).await;
         }
         self.end().await;
         ended
@@ -92,12 +100,35 @@ impl Worker {
             None => tracing::info!("takes no more jobs, and ends"),
             Some(signal) => tracing::warn!("takes no more jobs; {running} get {signal}"),
         }
-        if let Some(director) = &self.director {
+        if let Some(director) = &self.director
+            && self.pair().await.is_none()
+        {
             // Who has ended does not care.
             let _ = director.running.requests().send(DirectorInput::Stop.into()).await;
         }
         let stop = SubagentInput::Stop { signal: request.signal };
         let _ = self.subagent.running.requests().send(stop.into()).await;
+    }
+
+    /// How its director stands in its pair; none if there is no pair, or nothing that could tell.
+    async fn pair(&self) -> Option<PairStanding> {
+        let director = self.director.as_ref()?;
+        let look = |node: &Node<Director>| node.machine().pair().map(|pair| PairStanding::of(pair, None));
+        peek::peek(&director.running.requests(), look).await.flatten()
+    }
+
+    /// Lets the pair of directors agree to the end of this one. False if it is to stay.
+    async fn agree(&self, manner: Manner) -> bool {
+        let pair = self.pair().await;
+        let (Some(order), Some(director)) = (order_before(manner, pair.as_ref()), &self.director) else { return true };
+        let requests = director.running.requests();
+        let answer = async {
+            let (reply, replied) = oneshot::channel();
+            let gone = "the director has ended, or is not active any more";
+            requests.send(DirectorRequest::Order { order, reply }).await.map_err(|_| gone.to_owned())?;
+            replied.await.map_err(|_| gone.to_owned())
+        };
+        agreed(manner, answer).await
     }
 
     /// Lets the controller know that the agent ends, if it listens.

@@ -72,7 +72,8 @@ impl Standing {
 }
 
 impl PairStanding {
-    fn of(pair: &Pair, trouble: Option<Trouble>) -> Self {
+    /// Of a node's part in its pair.
+    pub(crate) fn of(pair: &Pair, trouble: Option<Trouble>) -> Self {
         let seat = pair.config().seat;
         Self {
             seat,

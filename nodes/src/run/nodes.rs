@@ -195,12 +195,14 @@ impl AllRunning {
             let opened = open(*folder, &name, &journal::agent_name(&agent.path), room)?;
             let config = DirectorConfig {
                 node_id: agent.path.to_string(),
-                local_subagent: agent.local,
+                local_subagent: agent.local.clone(),
                 locality: locality(),
                 timing: Timing::DEFAULT,
             };
             let operator = operator.of(&format!("agent {}", agent.path));
-            let started = director::start(config, opened, local.clone(), None, operator)?;
+            let started = director::start(config, None, opened, (local.clone(), None), Entrance::new(), operator)?;
+            // Of two directors the first one does the work of both.
+            started.links.listen(Peer::Director { agent: agent.path.clone(), subagent: agent.local });
             started.links.listen(Peer::Agent(agent.path));
             self.directors.push(started.running);
         }

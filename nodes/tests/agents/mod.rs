@@ -1,6 +1,7 @@
 //! A controller, an agent and its subagents as processes: jobs run on all, go on when one is lost, and people look at them and end them
 //! by HTTP and `baton ctl`.
 
+mod pair;
 pub(crate) mod real;
 mod strangers;
 
@@ -13,7 +14,11 @@ use tempfile::TempDir;
 /// Runs a story with an installation whose jobs write a ledger. Should it fail, what the processes said is told.
 async fn story(subagents: usize, tell: impl AsyncFnOnce(&mut Installation) -> Result<(), Failure>) {
     let folder = TempDir::new().unwrap();
-    let mut installation = Installation::new(folder.path(), subagents).unwrap();
+    story_of(Installation::new(folder.path(), subagents).unwrap(), tell).await;
+}
+
+/// The same, with an installation that is not started yet.
+async fn story_of(mut installation: Installation, tell: impl AsyncFnOnce(&mut Installation) -> Result<(), Failure>) {
     let items = installation.items(&installation.ledger.script());
     let result = match installation.begin(&items).await {
         Ok(()) => tell(&mut installation).await,

@@ -527,11 +527,14 @@ impl World {
             Peer::Agent(path) | Peer::Director { agent: path, .. } => Place::Director(path.clone()),
             Peer::Subagent(id) => Place::Subagent(id.clone()),
         };
-        let is_up = match &target {
-            Place::Controller => self.controller.node.is_some(),
-            Place::Director(path) => self.directors.get(path).is_some_and(|keeper| keeper.node.is_some()),
-            Place::Subagent(id) => self.subagents.get(id).is_some_and(Option::is_some),
-        };
+        // Agents have one director here; of two the other one is not there.
+        let is_other = matches!(&peer, Peer::Director { agent, subagent } if self.local.get(agent) != Some(subagent));
+        let is_up = !is_other
+            && match &target {
+                Place::Controller => self.controller.node.is_some(),
+                Place::Director(path) => self.directors.get(path).is_some_and(|keeper| keeper.node.is_some()),
+                Place::Subagent(id) => self.subagents.get(id).is_some_and(Option::is_some),
+            };
         if !is_up {
             return self.arrive_link(place.clone(), LinkInput::Failed { peer, ending: Ending::Refused });
         }

@@ -21,6 +21,9 @@ pub(crate) const CONTROLLER: &str = "controller";
 /// The agent, whose own subagent is called so too.
 pub(crate) const AGENT: &str = "agent";
 
+/// The other one, where the agent has two directors.
+pub(crate) const SECOND: &str = "agent-2";
+
 /// See the module. Processes are killed when it is dropped.
 pub(crate) struct Installation {
     folder: PathBuf,
@@ -51,8 +54,18 @@ fn ports(count: usize) -> Result<Vec<u16>, Failure> {
 impl Installation {
     /// With so many subagents beside that of the agent. Nothing is started.
     pub(crate) fn new(folder: &Path, subagents: usize) -> Result<Self, Failure> {
-        let names = [CONTROLLER.to_owned(), AGENT.to_owned()].into_iter().chain((1..=subagents).map(subagent));
-        let mut free = ports(2 * (2 + subagents))?.into_iter();
+        Self::with(folder, &[CONTROLLER, AGENT], subagents)
+    }
+
+    /// The agent has two directors, and the controller is their watch.
+    pub(crate) fn paired(folder: &Path, subagents: usize) -> Result<Self, Failure> {
+        Self::with(folder, &[CONTROLLER, AGENT, SECOND], subagents)
+    }
+
+    fn with(folder: &Path, superiors: &[&str], subagents: usize) -> Result<Self, Failure> {
+        let names = superiors.iter().map(|name| (*name).to_owned()).chain((1..=subagents).map(subagent));
+        let mut free = ports(2 * (superiors.len() + subagents) + 2)?.into_iter();
+        let pair_ports = [free.next().unwrap_or_default(), free.next().unwrap_or_default()];
         let daemons: Vec<Daemon> = names
             .map(|name| Daemon {
                 name,
@@ -70,14 +83,17 @@ impl Installation {
         let users = user("operator", OPERATOR, "\"read\", \"operate\"") + &user("reader", READER, "\"read\"");
         let mut nodes = String::new();
         for Daemon { name, links, http, .. } in &installation.daemons {
-            let superiors = match name.as_str() {
+            let above = match name.as_str() {
                 CONTROLLER => String::new(),
-                AGENT => format!("[superiors]\ncontrollers = [\"{CONTROLLER}\"]\n"),
-                _ => format!("[superiors]\ndirectors = [\"{AGENT}\"]\n"),
+                AGENT | SECOND => {
+                    let pair = if superiors.contains(&SECOND) { pair_section(name, pair_ports) } else { String::new() };
+                    format!("[superiors]\ncontrollers = [\"{CONTROLLER}\"]\n{pair}")
+                }
+                _ => format!("[superiors]\ndirectors = [\"{AGENT}\", \"{SECOND}\"]\n"),
             };
             let text = format!(
                 "cluster = \"test\"\nnode = \"{name}\"\ndata = \"data/{name}\"\n[links]\nlisten = \"127.0.0.1:{links}\"\n\
-                 [api]\nlisten = \"127.0.0.1:{http}\"\n{users}{superiors}"
+                 [api]\nlisten = \"127.0.0.1:{http}\"\n{users}{above}"
             );
             fs::write(installation.file(name, "toml"), text)?;
             if name != CONTROLLER {
@@ -200,8 +216,10 @@ impl Installation {
     pub(crate) fn items(&self, script: &str) -> Value {
         let uri = |daemon: &Daemon| format!("http://{}@127.0.0.1:{}", daemon.name, daemon.links);
         let workers = || self.daemons.iter().filter(|daemon| daemon.name != CONTROLLER);
-        let remote: Vec<&Daemon> = workers().filter(|daemon| daemon.name != AGENT).collect();
-        let mut items = vec![json!({"TYPE": "AgentRef", "path": AGENT, "directors": [AGENT]})];
+        let remote: Vec<&Daemon> = workers().filter(|daemon| ![AGENT, SECOND].contains(&&*daemon.name)).collect();
+        let directors: Vec<&str> =
+            workers().map(|daemon| &*daemon.name).filter(|name| [AGENT, SECOND].contains(name)).collect();
+        let mut items = vec![json!({"TYPE": "AgentRef", "path": AGENT, "directors": directors})];
         for daemon in workers() {
             items.push(json!({"TYPE": "SubagentItem", "id": daemon.name, "agentPath": AGENT, "uri": uri(daemon)}));
         }
@@ -286,6 +304,16 @@ impl Installation {
         })
         .await
     }
+}
+
+/// What makes an agent one of a pair. Without a watch of its own, so the controller is it.
+fn pair_section(name: &str, [first, second]: [u16; 2]) -> String {
+    let (seat, listen, peer, other) =
+        if name == AGENT { ("first", first, SECOND, second) } else { ("second", second, AGENT, first) };
+    format!(
+        "[pair]\nseat = \"{seat}\"\nlisten = \"127.0.0.1:{listen}\"\n\
+         peer = {{ node = \"{peer}\", address = \"127.0.0.1:{other}\" }}\n"
+    )
 }
 
 /// A list in an answer.
