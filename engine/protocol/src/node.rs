@@ -53,6 +53,16 @@ impl<M: Machine> Node<M> {
         self.check();
     }
 
+    /// For searches that compare states: brings what differs but never makes a difference into one form. `machine` does that
+    /// with the machine. When storage `is_idle`, it begins to count anew, with what [`Self::journal`] says.
+    #[cfg(feature = "planted")]
+    pub fn canonize(&mut self, is_idle: bool, machine: impl FnOnce(&mut M)) {
+        machine(&mut self.machine);
+        if is_idle {
+            self.journal.canonize();
+        }
+    }
+
     /// When [`Input::Due`] is to be delivered.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

@@ -42,6 +42,12 @@ impl Random {
         self.draws
     }
 
+    /// The stream from its beginning.
+    #[cfg(feature = "planted")]
+    pub(crate) const fn rewind(&mut self) {
+        self.draws = 0;
+    }
+
     /// A number of 64 random bits.
     pub const fn next(&mut self) -> u64 {
         self.draws += 1;

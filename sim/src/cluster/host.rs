@@ -142,6 +142,11 @@ impl Disk {
         self.puts = 0;
     }
 
+    /// Its node has told it so much so far.
+    fn count_from(&mut self, generation: Generation, puts: u64) {
+        (self.generation, self.puts) = (generation, puts);
+    }
+
     /// Is told a change.
     pub(super) fn tell(&mut self, change: Change) {
         self.unsynced.push(change);
@@ -402,6 +407,26 @@ impl Host {
     /// A client wants to see the list.
     pub fn look(&mut self, now: Instant, look: u32) -> Vec<Left> {
         self.step(now, Input::Arrived(ToyInput::Look(look)))
+    }
+
+    /// Brings what differs between two hosts but never makes a difference into one form. With `is_timeless` it will never be told
+    /// that a deadline has come.
+    pub(super) fn canonize(&mut self, is_timeless: bool) {
+        let is_idle = !self.disk.is_busy();
+        let journal = match &mut self.process {
+            None => return self.disk.restart(),
+            Some(Process::Node(node)) => {
+                node.canonize(is_idle, |toy| toy.canonize(is_timeless));
+                node.journal()
+            }
+            Some(Process::Watch(node)) => {
+                node.canonize(is_idle, |_| {});
+                node.journal()
+            }
+        };
+        if is_idle {
+            self.disk.count_from(journal.generation(), journal.watermarks().puts);
+        }
     }
 
     /// From now on storage answers no reading.

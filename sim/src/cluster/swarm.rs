@@ -8,7 +8,7 @@
 mod faults;
 
 use super::audit::{Audit, no_trouble};
-use super::explorer::hash_of;
+use super::digest::hash_of;
 use super::host::{Host, Left};
 use super::plan::{Failure, Plan};
 use super::shown::{Shown, Sometimes};

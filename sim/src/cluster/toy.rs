@@ -143,6 +143,11 @@ impl Toy {
         &self.pair
     }
 
+    /// See [`Pair::canonize`].
+    pub(super) fn canonize(&mut self, is_timeless: bool) {
+        self.pair.canonize(is_timeless);
+    }
+
     /// The list.
     #[must_use]
     pub fn list(&self) -> &[Number] {

@@ -423,6 +423,12 @@ impl Stream {
         self.session.standby
     }
 
+    /// Whether storage has yet to answer.
+    #[cfg(feature = "planted")]
+    pub(super) const fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
     fn send(&mut self, at: Position, records: Vec<Record>) -> Message {
         let bytes = records.iter().map(Record::encoded_len).sum();
         let end = records.last().map_or(at, |record| record.id.after());

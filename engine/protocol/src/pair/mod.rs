@@ -11,6 +11,8 @@
 //! Everything that is sent here is either harmless when it is wrong or old (a hint), or waits for the journal (a promise):
 //! questions and votes until the vote is durable, acknowledgements until the records are, the commit mark until it is true.
 
+#[cfg(feature = "planted")]
+mod canonical;
 mod cells;
 mod claim;
 pub(crate) mod contact;

@@ -12,7 +12,7 @@ mod clients;
 mod faults;
 mod host;
 
-use super::explorer::hash_of;
+use super::digest::hash_of;
 use super::host::{Host as Watch, Left as WatchLeft};
 use crate::choice::Choice;
 use crate::quiet::quietly;
