@@ -22,6 +22,7 @@ fn every_number_has_a_scenario() {
     let weak_spots = (1..=25).map(|number| format!("9.{number}"));
     let images = (1..=7).map(|number| format!("I{number}"));
     let looks = ["L1".to_owned()];
-    let wanted: BTreeSet<String> = situations.chain(weak_spots).chain(images).chain(looks).collect();
+    let found = (1..=6).map(|number| format!("W{number}"));
+    let wanted: BTreeSet<String> = situations.chain(weak_spots).chain(images).chain(looks).chain(found).collect();
     assert_eq!(told, wanted);
 }

@@ -7,10 +7,10 @@ use baton_protocol::register::Seat::{self, First, Second};
 use std::ops::RangeInclusive;
 
 /// An image is taken after so many records.
-const AFTER: u64 = 10;
+pub(super) const AFTER: u64 = 10;
 
 /// The second node is away, and the first one has released what the second would need next.
-fn released() -> Cluster {
+pub(super) fn released() -> Cluster {
     let mut cluster = Cluster::coupled_with_images(AFTER);
     add_all(&mut cluster, 1..=5);
     cluster.run_for(secs(1));
@@ -22,7 +22,7 @@ fn released() -> Cluster {
     cluster
 }
 
-fn add_all(cluster: &mut Cluster, numbers: RangeInclusive<Number>) {
+pub(super) fn add_all(cluster: &mut Cluster, numbers: RangeInclusive<Number>) {
     numbers.for_each(|number| cluster.add(number));
 }
 
@@ -33,7 +33,7 @@ fn has_all(cluster: &Cluster, seat: Seat, last: Number) -> bool {
 }
 
 /// Both have all, are coupled, and one takes over from the other.
-fn both_have_all(cluster: &mut Cluster, last: Number) {
+pub(super) fn both_have_all(cluster: &mut Cluster, last: Number) {
     cluster.until_coupled(secs(12));
     cluster.run_for(secs(2));
     cluster.must("both have all", |cluster| has_all(cluster, First, last) && has_all(cluster, Second, last));

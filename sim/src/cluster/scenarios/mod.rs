@@ -1,11 +1,13 @@
 //! The scenarios: what a pair and its watch have to stand, one short function for each story. A function panics with the story so
 //! far when something is not as it has to be.
 //!
-//! I1 to I7 are about images for a standby, L1 about what is shown. S1 to S39 are the situations in which such systems have been tested before us; 9.1 to 9.25 are the weak spots which they
-//! have shown, and each of those stories is named after what cannot happen here. What is not about the pair (items, HTTP, jobs)
-//! is told in the comment of the function, with the place where it is tested.
+//! I1 to I7 are about images for a standby, L1 about what is shown; W1 to W6 were found by worlds (`cargo swarm`). S1 to S39 are
+//! the situations in which such systems have been tested before us; 9.1 to 9.25 are the weak spots which they have shown, and
+//! each of those stories is named after what cannot happen here. What is not about the pair (items, HTTP, jobs) is told in the
+//! comment of the function, with the place where it is tested.
 
 pub mod coupling;
+pub mod found_by_worlds;
 pub mod founding;
 pub mod images;
 pub mod looks;
@@ -98,6 +100,13 @@ pub const ALL: &[Scenario] = scenarios! {
         looks::a_replaced_node_that_is_cut_off_shows_nothing,
         looks::who_looks_is_answered_soon,
         looks::a_lost_word_is_said_again;
+    "W1" => found_by_worlds::a_take_over_that_may_be_decided_is_resolved;
+    "W2" => found_by_worlds::a_founding_that_is_interrupted_is_finished,
+        found_by_worlds::a_founding_by_two_that_is_interrupted_is_finished;
+    "W3" => found_by_worlds::a_node_that_waits_to_stop_is_forced;
+    "W4" => found_by_worlds::what_was_decided_before_excludes_nobody;
+    "W5" => found_by_worlds::pieces_of_two_images_are_not_mixed;
+    "W6" => found_by_worlds::the_second_of_two_forcings_counts;
     "9.1" => weak_spots_of_asking::a_black_holed_peer_blocks_nothing;
     "9.2" => weak_spots_of_asking::both_ask_and_do_not_cancel_each_other;
     "9.3" => weak_spots_of_asking::a_single_survivor_is_not_stuck;

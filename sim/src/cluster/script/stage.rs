@@ -233,6 +233,7 @@ impl Cluster {
             match left {
                 Left::Message(to, envelope) => {
                     self.send_copy(to, &envelope);
+                    self.keep_join(&envelope);
                     if let Some(&link) = self.links.get(&ordered(seat, to)) {
                         self.schedule(LATENCY, Event::Arrive { from: seat, to, link, envelope });
                     }
