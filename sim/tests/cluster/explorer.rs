@@ -18,7 +18,7 @@ fn small_clusters_are_exhausted() {
         (Grain::Host, 0, budget(1, 0, 1, 1, 1)),
         (Grain::Host, 2, budget(1, 2, 0, 0, 0)),
         (Grain::Host, 2, budget(1, 1, 1, 0, 0)),
-        (Grain::Message, 0, budget(1, 1, 0, 0, 0)),
+        (Grain::Message, 0, budget(1, 0, 1, 1, 0)),
     ] {
         let explored = explore(&Plan { image_after, ..Plan::new(grain, budget) }, 3_000_000);
         assert_eq!(explored.counterexample, None);
