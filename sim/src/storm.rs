@@ -199,6 +199,7 @@ impl Storm {
                 SubagentHint::Link(_)
                 | SubagentHint::Pause { .. }
                 | SubagentHint::Resume { .. }
+                | SubagentHint::Lease { .. }
                 | SubagentHint::Stopped => {}
             }
         }

@@ -8,13 +8,14 @@ use super::metering;
 use super::peek::Peek;
 use super::tally::Tally;
 use crate::driver::{self, Entrance, Halt, Host, Journal, Opened, Operator, Reading, Room, Running, Surroundings};
-use crate::process::{Killer, Launcher};
+use crate::process::{Killer, Launcher, clock};
 use baton_machine::attempt::Attempt;
 use baton_machine::link::LinkInput;
 use baton_machine::process::Signal;
 use baton_machine::subagent::{NoPromise, Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_protocol::node::Node;
 use baton_protocol::record::Position;
+use baton_protocol::time::Instant;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,6 +81,8 @@ struct SubagentHost {
     jobs: BTreeMap<Attempt, Job>,
     tally: Arc<Tally>,
     stopped: watch::Sender<bool>,
+    /// What the monotonic clock of the machine showed when that of the steps began.
+    began: Duration,
 }
 
 /// A subagent that runs.
@@ -111,6 +114,8 @@ pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Sta
         room: settings.room.clone(),
         requests: entrance.requests(),
     };
+    let surroundings = Surroundings::real()?;
+    let began = clock::monotonic().saturating_sub(surroundings.clock.instant().since(Instant::ZERO));
     let (tally, (stopping, stopped)) = (Arc::new(Tally::default()), watch::channel(false));
     let host = SubagentHost {
         links: links.clone(),
@@ -118,10 +123,11 @@ pub fn start(settings: Settings, local: Local, operator: Operator) -> Result<Sta
         jobs: BTreeMap::new(),
         tally: Arc::clone(&tally),
         stopped: stopping,
+        began,
     };
     let Opened { journal, recovered, .. } = Journal::in_memory(&settings.room);
     let node = driver::alone(Subagent::new(settings.config), recovered);
-    let running = driver::start(node, journal, host, entrance, operator, Surroundings::real()?);
+    let running = driver::start(node, journal, host, entrance, operator, surroundings);
     Ok(Started { running, links, tally, stopped })
 }
 
@@ -174,6 +180,7 @@ impl Host for SubagentHost {
             SubagentHint::Pause { attempt } => self.let_flow(&attempt, Flow::Paused),
             SubagentHint::Resume { attempt } => self.let_flow(&attempt, Flow::Reading),
             SubagentHint::Stopped => drop(self.stopped.send_replace(true)),
+            SubagentHint::Lease { until } => self.shop.launcher.lease(self.began + until.since(Instant::ZERO)),
         }
     }
 

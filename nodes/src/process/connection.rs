@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
+use super::cgroup;
 use super::guard::tree;
 use super::running::Status;
 use super::wire::{Malformed, ProcessId, REPORT, Report};
@@ -126,7 +127,7 @@ impl Connection {
     }
 
     /// Reads reports until the guard has ended, then looks after what it may have left.
-    pub(super) async fn receive(self: Arc<Self>, reports: pipe::Receiver, mut guard: Child, marker: tree::Marker) {
+    pub(super) async fn receive(self: Arc<Self>, reports: pipe::Receiver, mut guard: Child, work_directory: PathBuf) {
         if self.receive_reports(reports).await.is_err() {
             let _ = guard.kill();
         }
@@ -141,7 +142,7 @@ impl Connection {
         let processes = std::mem::take(&mut *self.lock());
         if !regular {
             let groups = processes.values().filter_map(|process| Pid::from_raw(process.pid?)).collect();
-            let _ = tokio::task::spawn_blocking(move || kill_survivors(groups, &marker)).await;
+            let _ = tokio::task::spawn_blocking(move || kill_survivors(groups, &work_directory)).await;
         }
         // Their listeners learn by the channels' end.
         drop(processes);
@@ -216,14 +217,10 @@ fn send_part(stream: &UnixStream, bytes: &[u8], descriptors: &[OwnedFd]) -> io::
 
 /// What the guard would have done: it is dead, so its processes belong to nobody. Their groups are still theirs, because
 /// a number is not given out again while a group bears it.
-fn kill_survivors(groups: Vec<Pid>, marker: &tree::Marker) {
+fn kill_survivors(groups: Vec<Pid>, work_directory: &Path) {
+    cgroup::kill_left(work_directory);
     for group in groups {
         let _ = kill_process_group(group, Signal::KILL);
     }
-    tree::kill_marked(marker);
-}
-
-/// What a guard of this work directory marks its processes with.
-pub(super) fn marker(work_directory: &Path) -> tree::Marker {
-    tree::Marker::new(work_directory)
+    tree::kill_marked(&tree::Marker::new(work_directory));
 }

@@ -17,13 +17,14 @@ use tokio::net::unix::pipe;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connection::{self, Closed, Connection, STARTS_IN_FLIGHT};
+use super::cgroup;
+use super::connection::{Closed, Connection, STARTS_IN_FLIGHT};
 use super::launch::{self, Launch, LaunchError, Program};
 use super::output::OutputPipe;
 use super::running::Running;
 use super::scripts::{ScriptFile, ScriptStore, empty_directory};
 use super::wire::{self, MAX_REQUEST, ProcessId};
-use super::{GUARD_COMMAND, return_values};
+use super::{GUARD_COMMAND, clock, return_values};
 
 /// So long a new guard may wait for its predecessor in the same work directory to kill what it left.
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -88,6 +89,7 @@ pub(super) struct Shared {
     process_limit: usize,
     scripts: ScriptStore,
     values: PathBuf,
+    work_directory: PathBuf,
     next_id: AtomicU64,
 }
 
@@ -139,6 +141,7 @@ impl Launcher {
             process_limit,
             scripts,
             values,
+            work_directory: directory.clone(),
             next_id: AtomicU64::new(1),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -148,6 +151,12 @@ impl Launcher {
     #[must_use]
     pub fn process_limit(&self) -> usize {
         self.shared.process_limit
+    }
+
+    /// The control group in which all processes run, if the machine lets us have one.
+    #[must_use]
+    pub fn control_group(&self) -> Option<PathBuf> {
+        cgroup::of(&self.shared.work_directory)
     }
 
     /// Launches a process, in a process group of its own, with `/dev/null` as standard input. Returns when it runs.
@@ -170,6 +179,13 @@ impl Launcher {
     /// When the file cannot be handed over to the guard.
     pub async fn hold(&self, file: OwnedFd) -> Result<(), LaunchError> {
         Ok(self.shared.connection.send(&wire::hold_frame(), vec![file]).await?)
+    }
+
+    /// Has everything that runs killed at this moment of the monotonic clock (a time since its zero), unless this is called again
+    /// before, for a later one: even when this program stands still, or the machine was suspended.
+    pub fn lease(&self, until: Duration) {
+        let until = u64::try_from(clock::to_boot(until).as_nanos()).unwrap_or(u64::MAX);
+        self.shared.request(wire::lease_frame(until));
     }
 
     /// Kills everything that runs and ends the guard. Returns when all of it is gone.
@@ -308,7 +324,7 @@ fn start_guard(program: &Path, directory: &Path) -> io::Result<Arc<Connection>> 
         .spawn()?;
     let reports = pipe::Receiver::from_owned_fd(reports.into())?;
     let connection = Arc::new(Connection::new(ours));
-    tokio::spawn(Arc::clone(&connection).receive(reports, guard, connection::marker(directory)));
+    tokio::spawn(Arc::clone(&connection).receive(reports, guard, directory.to_owned()));
     Ok(connection)
 }
 

@@ -21,6 +21,8 @@
 //! processes that left theirs.
 
 pub mod bench;
+mod cgroup;
+pub(crate) mod clock;
 mod connection;
 mod guard;
 mod launch;

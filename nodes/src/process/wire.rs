@@ -30,6 +30,9 @@ pub(super) enum Request {
     Kill(ProcessId),
     /// Keep a file open until everything is dead; its descriptor comes along.
     Hold,
+    /// When this time has come by the clock that counts suspension too (`CLOCK_BOOTTIME`, in nanoseconds), and there was no later
+    /// lease, kill everything: the program stands still.
+    Lease(u64),
 }
 
 /// How to start a process.
@@ -83,10 +86,16 @@ pub(super) fn hold_frame() -> Vec<u8> {
     frame(HOLD, |_| ())
 }
 
+/// The frame of [`Request::Lease`].
+pub(super) fn lease_frame(until: u64) -> Vec<u8> {
+    frame(LEASE, |body| body.extend_from_slice(&until.to_le_bytes()))
+}
+
 const LAUNCH: u8 = 0;
 const TERMINATE: u8 = 1;
 const KILL: u8 = 2;
 const HOLD: u8 = 3;
+const LEASE: u8 = 4;
 
 fn frame(kind: u8, put_body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = vec![0, 0, 0, 0, kind];
@@ -116,6 +125,7 @@ impl Request {
             TERMINATE => Self::Terminate(body.number()?),
             KILL => Self::Kill(body.number()?),
             HOLD => Self::Hold,
+            LEASE => Self::Lease(body.number()?),
             _ => return Err(Malformed),
         };
         if body.0.is_empty() { Ok(Some((request, REQUEST_HEAD + length))) } else { Err(Malformed) }

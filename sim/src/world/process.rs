@@ -59,6 +59,7 @@ impl Processes {
                 SubagentHint::Link(_)
                 | SubagentHint::Pause { .. }
                 | SubagentHint::Resume { .. }
+                | SubagentHint::Lease { .. }
                 | SubagentHint::Stopped => {}
             }
         }

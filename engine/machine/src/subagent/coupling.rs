@@ -171,13 +171,16 @@ impl Subagent {
     }
 
     /// The director has heard a sign of life: it knows that our processes may run until the lease that began with it ends.
-    pub(super) fn renew_lease(&mut self, heard: u64) {
+    pub(super) fn renew_lease(&mut self, heard: u64, out: &mut Outbox<'_, Self>) {
         let Some(session) = &mut self.session else { return };
-        while let Some((number, sent)) = session.beats.front().copied()
-            && number <= heard
-        {
-            session.beats.pop_front();
-            self.deadlines.set(Reason::Lease, sent + self.config.timing.reconnect_timeout);
+        let mut last = None;
+        while let Some((_, sent)) = session.beats.pop_front_if(|(number, _)| *number <= heard) {
+            last = Some(sent);
+        }
+        if let Some(sent) = last {
+            let until = sent + self.config.timing.reconnect_timeout;
+            self.deadlines.set(Reason::Lease, until);
+            out.hint(SubagentHint::Lease { until });
         }
     }
 

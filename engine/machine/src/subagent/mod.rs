@@ -116,6 +116,12 @@ pub enum SubagentHint {
         /// Which.
         attempt: Attempt,
     },
+    /// Until then the processes may run without another such hint. Then they must end, even if this machine is not stepped
+    /// any more because its process stands still: the director takes them for dead soon after.
+    Lease {
+        /// By the monotonic clock of the steps.
+        until: Instant,
+    },
     /// All is done after [`SubagentInput::Stop`].
     Stopped,
 }
@@ -267,7 +273,7 @@ impl Subagent {
         let Some(current) = self.session.as_mut().filter(|current| current.is(link, session)) else { return };
         current.silent_since = now.instant;
         self.deadlines.set(Reason::Silence, now.instant + self.config.timing.subagent_silence);
-        self.renew_lease(0);
+        self.renew_lease(0, out);
         match message {
             ToSubagent::Couple(_) => {}
             ToSubagent::Launch { number, attempt, spec, .. } => {
@@ -284,7 +290,7 @@ impl Subagent {
                 Some(freed) => self.free(freed, out),
                 None => self.hang_up(link, format!("report {until} was acknowledged but never made"), out),
             },
-            ToSubagent::Beat { heard, .. } => self.renew_lease(heard),
+            ToSubagent::Beat { heard, .. } => self.renew_lease(heard, out),
         }
     }
 
@@ -455,7 +461,8 @@ impl Subagent {
                     }
                 }
                 Reason::Uncoupled(link) => self.hang_up(link, String::from("nobody has coupled"), out),
-                Reason::Lease => self.end_all(out),
+                // Each step looks at it first.
+                Reason::Lease => {}
                 Reason::Grace(attempt) => {
                     let cause = self.processes.get(&attempt).and_then(Process::cause).unwrap_or(KillCause::Command);
                     self.signal(&attempt, Signal::Kill, cause, out);
@@ -472,6 +479,11 @@ impl Machine for Subagent {
     type Promise = NoPromise;
 
     fn step(&mut self, now: Now, input: Input<SubagentInput>, out: &mut Outbox<'_, Self>) {
+        // Before the ends of processes that the host has killed for the same reason.
+        if self.deadlines.get(&Reason::Lease).is_some_and(|until| until <= now.instant) {
+            self.deadlines.cancel(&Reason::Lease);
+            self.end_all(out);
+        }
         match input {
             Input::Start { seed } => {
                 self.random = Random::new(seed).child("subagent run id");

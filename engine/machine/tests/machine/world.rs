@@ -569,7 +569,7 @@ impl World {
                 SubagentHint::Link(hint) => self.link_hint(name, hint),
                 SubagentHint::Start { attempt, spec } => self.launch(name, attempt, &spec),
                 SubagentHint::Kill { attempt, signal } => self.signal(name, attempt, signal),
-                SubagentHint::Pause { .. } | SubagentHint::Resume { .. } => {}
+                SubagentHint::Pause { .. } | SubagentHint::Resume { .. } | SubagentHint::Lease { .. } => {}
                 SubagentHint::Stopped => self.stopped.push(name),
             }
         }

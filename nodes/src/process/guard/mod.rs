@@ -7,6 +7,7 @@
 //!   network file system.
 //! - The reaper waits for children, our own and those that we inherit as subreaper.
 //! - The sweeper kills what a killed process left behind outside its group.
+//! - The lease kills what runs when the program has not been heard of for too long.
 //!
 //! It ends when the control socket does, and not before everything below it is dead. Until then it keeps open what it was given
 //! to hold (the socket at which the program listened: who asks there whether the program is dead, is told so when its
@@ -16,6 +17,7 @@
 //!
 //! A guard that cannot even begin says why on standard error, which it shares with the program.
 
+mod lease;
 mod registry;
 mod spawn;
 mod sweep;
@@ -39,8 +41,10 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::process::{WaitOptions, set_child_subreaper, wait};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use self::lease::Lease;
 use self::registry::{Registry, Ticket};
 use self::sweep::Sweeper;
+use super::cgroup::Group;
 use super::wire::{LaunchRequest, ProcessId, Report, Request};
 
 /// The number of threads that read requests. One more than the program has launches in flight.
@@ -86,6 +90,7 @@ fn serve(work_directory: &Path) -> io::Result<()> {
 
     let lock = File::options().create(true).truncate(false).write(true).open(work_directory.join(LOCK_FILE))?;
     lock.lock()?;
+    let group = Group::enter(work_directory).map(Arc::new);
     tree::kill_marked(&tree::Marker::new(work_directory));
 
     let registry = Arc::new(Registry::new(io::stdout().as_fd().try_clone_to_owned()?));
@@ -101,15 +106,20 @@ fn serve(work_directory: &Path) -> io::Result<()> {
         let sweeper = Arc::clone(&sweeper);
         move || sweeper.run()
     })?;
+    let lease = Arc::new(Lease::default());
+    start("lease").spawn({
+        let (lease, registry, group) = (Arc::clone(&lease), Arc::clone(&registry), group.clone());
+        move || lease.run(&registry, group.as_deref())
+    })?;
     let requests = Arc::new(Mutex::new(Requests::new(control)));
     // A starter that hangs must not keep the others' processes alive: the first one to see the end is enough.
     let (closed, await_close) = mpsc::sync_channel(STARTERS);
     for _ in 0..STARTERS {
         let (requests, registry, sweeper) = (Arc::clone(&requests), Arc::clone(&registry), Arc::clone(&sweeper));
-        let closed = closed.clone();
+        let (lease, closed) = (Arc::clone(&lease), closed.clone());
         start("starter").spawn(move || {
             while let Some(work) = next_work(&requests, &registry) {
-                carry_out(&registry, &sweeper, work);
+                carry_out(&registry, &sweeper, &lease, work);
             }
             let _ = closed.send(());
             // Children belong to the thread that started them. If it ended, they would be moved while we look for them.
@@ -119,7 +129,13 @@ fn serve(work_directory: &Path) -> io::Result<()> {
         })?;
     }
     let _ = await_close.recv();
+    if let Some(group) = &group {
+        group.leave_and_kill();
+    }
     end(&registry);
+    if let Some(group) = group {
+        group.remove();
+    }
     Ok(())
 }
 
@@ -130,6 +146,7 @@ enum Work {
     Kill(ProcessId),
     /// There was nothing to be done but to keep what came along.
     Nothing,
+    Lease(Duration),
 }
 
 /// The next request. The lock is free again while it is being carried out; but a launch is registered before, so that
@@ -147,10 +164,11 @@ fn next_work(requests: &Mutex<Requests>, registry: &Registry) -> Option<Work> {
             requests.hold()?;
             Work::Nothing
         }
+        Request::Lease(until) => Work::Lease(Duration::from_nanos(until)),
     })
 }
 
-fn carry_out(registry: &Registry, sweeper: &Sweeper, work: Work) {
+fn carry_out(registry: &Registry, sweeper: &Sweeper, lease: &Lease, work: Work) {
     match work {
         Work::Launch(ticket, launch, [stdout, stderr]) => {
             let result = spawn::spawn(&launch, stdout, stderr);
@@ -162,6 +180,7 @@ fn carry_out(registry: &Registry, sweeper: &Sweeper, work: Work) {
             sweeper.condemn(id);
         }
         Work::Nothing => {}
+        Work::Lease(until) => lease.renew(until),
     }
 }
 

@@ -523,7 +523,10 @@ impl World {
                         SubagentHint::Link(hint) => self.link_hint(name, hint),
                         SubagentHint::Start { attempt, spec } => self.launch(name, attempt, &spec),
                         SubagentHint::Kill { attempt, signal } => self.signal(name, attempt, signal),
-                        SubagentHint::Pause { .. } | SubagentHint::Resume { .. } | SubagentHint::Stopped => {}
+                        SubagentHint::Pause { .. }
+                        | SubagentHint::Resume { .. }
+                        | SubagentHint::Lease { .. }
+                        | SubagentHint::Stopped => {}
                     }
                 }
             }
