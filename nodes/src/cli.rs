@@ -137,7 +137,10 @@ pub struct ClusterArguments {
     /// So many agents, when all are on this machine.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "hosts")]
     pub agents: u8,
-    /// The first of six ports in a row, and two for each agent. Without it the usual ones are taken, or others that are free.
+    /// Each agent has two directors: one takes over from the other. Of --hosts two after each other are those of one agent.
+    #[arg(long)]
+    pub director_pairs: bool,
+    /// The first of six ports in a row, and two for each agent, or three for each director of a pair. Without it the usual ones are taken, or others that are free.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 }

@@ -71,8 +71,8 @@ pub enum CtlCommand {
     Answer(Ids),
     /// Add or change items, from JSON or YAML files or folders with them; and delete others.
     Deploy(DeployArguments),
-    /// Let the standby become the active controller.
-    SwitchOver(Confirmation),
+    /// Let the standby become the active controller; or with --at an agent, let the other director of its pair become active.
+    SwitchOver(AtNode),
     /// Let the active controller stop without a take-over.
     Stop(Confirmation),
     /// End the process of a controller, agent or subagent. What that means for the others is asked for.

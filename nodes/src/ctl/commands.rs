@@ -80,9 +80,12 @@ pub(super) async fn run(arguments: &CtlArguments, session: Session) -> Result<()
             ctl.command(deployment.into_command()).await?;
             if ctl.is_json { ctl.say_done() } else { Ok(writeln!(io::stdout(), "{count}")?) }
         }
-        CtlCommand::SwitchOver(Confirmation { yes }) => {
+        CtlCommand::SwitchOver(AtNode { at: None, yes }) => {
             confirm(*yes, "The standby becomes the active controller.")?;
             ctl.order_of_active("switch-over").await
+        }
+        CtlCommand::SwitchOver(at) => {
+            ctl.order_of_pair("switch-over", at, "The other node of the pair becomes active.").await
         }
         CtlCommand::Stop(Confirmation { yes }) => {
             confirm(
@@ -93,29 +96,19 @@ pub(super) async fn run(arguments: &CtlArguments, session: Session) -> Result<()
         }
         CtlCommand::Terminate(arguments) => ctl.terminate(arguments).await,
         CtlCommand::Appoint(at) => {
-            ctl.order_of_node(
-                cluster_path("appoint"),
-                at,
-                "This controller takes over from the other one, which was stopped.",
-            )
-            .await
+            ctl.order_of_pair("appoint", at, "This controller takes over from the other one, which was stopped.").await
         }
         CtlCommand::AcceptLoss(at) => {
             let what = "This controller takes over from the other one, which is lost. What only that one has committed is LOST.";
-            ctl.order_of_node(cluster_path("accept-loss"), at, what).await
+            ctl.order_of_pair("accept-loss", at, what).await
         }
         CtlCommand::Found(at) => {
-            ctl.order_of_node(
-                cluster_path("found"),
-                at,
-                "This controller begins a cluster without waiting for the second one.",
-            )
-            .await
+            ctl.order_of_pair("found", at, "This controller begins a cluster without waiting for the second one.").await
         }
         CtlCommand::Force(at) => {
             let what = "This controller becomes active although the other one and the watch are lost. Make sure that the other one \
                         DOES NOT RUN: two active controllers run orders twice.";
-            ctl.order_of_node(cluster_path("force"), at, what).await
+            ctl.order_of_pair("force", at, what).await
         }
     }
 }
@@ -312,6 +305,21 @@ impl Ctl {
     async fn order_of_active(&mut self, order: &str) -> Result<(), Failure> {
         let answer = self.session.ask(Request::Once(ask_to_do(cluster_path(order))), self.time).await?;
         understood(answer)?;
+        self.say_done()
+    }
+
+    /// Orders something about a pair, of a controller or of the director of an agent.
+    async fn order_of_pair(&mut self, order: &str, at: &AtNode, what: &str) -> Result<(), Failure> {
+        let controllers = &self.session.target().controllers;
+        let is_controller = |at: &String| controllers.iter().any(|it| it.url == at.trim_end_matches('/'));
+        let Some(name) = at.at.as_ref().filter(|at| !is_controller(at) && !self.session.target().nodes.is_empty())
+        else {
+            return self.order_of_node(cluster_path(order), at, what).await;
+        };
+        let node = self.node(name)?;
+        confirm(at.yes, &format!("{}: {}", node.url, what.replace("controller", "director")))?;
+        let answer = self.session.ask_one(node, ask_to_do(format!("/agent/api/cluster/{order}"))).await;
+        understood(answer.map_err(|last| super::session::Unanswered::MayBeDone { last })?)?;
         self.say_done()
     }
 

@@ -47,7 +47,7 @@ impl Ctl {
     }
 
     /// An agent or subagent.
-    fn node(&self, name: &str) -> Result<&Endpoint, Failure> {
+    pub(super) fn node(&self, name: &str) -> Result<&Endpoint, Failure> {
         let nodes = &self.session.target().nodes;
         let by_url = || nodes.values().find(|node| node.url == name.trim_end_matches('/'));
         nodes.get(name).or_else(by_url).ok_or_else(|| {

@@ -46,6 +46,11 @@ pub enum InitError {
     /// So many agents are not written.
     #[error("{0} agents are too many for one machine; expected are {MOST_AGENTS} at most")]
     Agents(usize),
+    /// Directors of pairs are two each.
+    #[error(
+        "{0} hosts for agents are no pairs of directors; expected is an even number of them, or no --director-pairs"
+    )]
+    OddDirectors(usize),
     /// The ports end before all daemons have theirs.
     #[error("there are not enough ports from {0} on; expected is a number from 1 to 65500")]
     Port(u16),
@@ -87,7 +92,9 @@ pub enum InitError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     hosts: [String; 3],
+    /// Of the agents, or of their directors, two after each other belonging to one agent.
     agents: Vec<String>,
+    has_pairs: bool,
     ports: Ports,
 }
 
@@ -109,6 +116,8 @@ struct Daemon {
     links: u16,
     /// For HTTP.
     http: u16,
+    /// One of two directors of an agent: where the voters of the pair connect.
+    pair: Option<u16>,
 }
 
 /// A cluster to be written.
@@ -120,15 +129,16 @@ pub struct Cluster {
 }
 
 impl Layout {
-    /// On these hosts: three, and those of agents; or none for this machine, with so many agents. `first_port` is the first of some
+    /// On these hosts: three, and those of agents; or none for this machine, with so many agents. With `has_pairs` each agent has
+    /// two directors, and two hosts one after the other. `first_port` is the first of some
     /// ports in a row; else the usual ones are taken, or some that are free on this machine.
     ///
     /// # Errors
     /// When there are no such hosts or ports.
-    pub fn of(hosts: &[String], agents: usize, first_port: Option<u16>) -> Result<Self, InitError> {
+    pub fn of(hosts: &[String], agents: usize, has_pairs: bool, first_port: Option<u16>) -> Result<Self, InitError> {
         let local = || LOCAL.to_owned();
         let (hosts, agents) = match hosts {
-            [] => ([local(), local(), local()], vec![local(); agents]),
+            [] => ([local(), local(), local()], vec![local(); if has_pairs { 2 * agents } else { agents }]),
             [first, second, watch, agents @ ..] => ([first.clone(), second.clone(), watch.clone()], agents.to_vec()),
             hosts => return Err(InitError::Hosts(hosts.len())),
         };
@@ -138,19 +148,22 @@ impl Layout {
                 return Err(InitError::Host(host.clone()));
             }
         }
+        if has_pairs && agents.len() % 2 == 1 {
+            return Err(InitError::OddDirectors(agents.len()));
+        }
         let is_local = hosts.iter().chain(&agents).all(|host| host == LOCAL);
         let all: BTreeSet<&String> = hosts.iter().chain(&agents).collect();
         let are_apart = all.len() == hosts.len() + agents.len();
         let count = u16::try_from(agents.len()).ok().filter(|count| *count <= MOST_AGENTS);
         let count = count.ok_or(InitError::Agents(agents.len()))?;
         let ports = match first_port {
-            Some(first) => Ports::from(first, count).ok_or(InitError::Port(first))?,
+            Some(first) => Ports::from(first, count, has_pairs).ok_or(InitError::Port(first))?,
             None if are_apart => Ports::APART,
-            None => Ports::free(count).ok_or(InitError::NoPorts)?,
+            None => Ports::free(count, has_pairs).ok_or(InitError::NoPorts)?,
         };
-        match ports.used(count).filter(|_| is_local) {
+        match ports.used(count, has_pairs).filter(|_| is_local) {
             Some(port) => Err(InitError::PortInUse(port)),
-            None => Ok(Self { hosts, agents, ports }),
+            None => Ok(Self { hosts, agents, has_pairs, ports }),
         }
     }
 }
@@ -161,10 +174,10 @@ impl Cluster {
     /// # Errors
     /// Never, for the names are good.
     pub fn plan(id: ClusterId, layout: Layout) -> Result<Self, InitError> {
-        let Layout { hosts: [first, second, watch], agents, ports } = layout;
+        let Layout { hosts: [first, second, watch], agents, has_pairs, ports } = layout;
         let are_together = ports != Ports::APART;
         let daemon = |kind, node: &str, host, links, http| {
-            Ok::<_, NameError>(Daemon { kind, node: NodeId::new(node)?, host, links, http })
+            Ok::<_, NameError>(Daemon { kind, node: NodeId::new(node)?, host, links, http, pair: None })
         };
         let mut daemons = vec![
             daemon(Kind::Controller(0), "controller-1", first, ports.links[0], ports.api[0])?,
@@ -172,8 +185,14 @@ impl Cluster {
             daemon(Kind::Watch, "watch", watch, ports.links[2], ports.http)?,
         ];
         for (n, host) in (0..).zip(agents) {
-            let [links, http] = ports.agent.map(|port| if are_together { port + n } else { port });
-            daemons.push(daemon(Kind::Agent, &format!("agent-{}", n + 1), host, links, http)?);
+            let [links, http, pair] = ports.agent.map(|port| if are_together { port + n } else { port });
+            let name = match n % 2 {
+                _ if !has_pairs => format!("agent-{}", n + 1),
+                0 => format!("agent-{}a", n / 2 + 1),
+                _ => format!("agent-{}b", n / 2 + 1),
+            };
+            let pair = has_pairs.then_some(pair);
+            daemons.push(Daemon { pair, ..daemon(Kind::Agent, &name, host, links, http)? });
         }
         Ok(Self { id, daemons })
     }
@@ -292,8 +311,10 @@ impl Cluster {
                 text,
                 "\n# The HTTP API: how it is, and to end it.\n[api]\nlisten = \"{listen}:{http}\"\n\n{users}\n\
                  # Who may command it.\n[superiors]\ncontrollers = [\"{}\", \"{}\"]\n\n\
-                 # Where relative paths of executables lead.\n[jobs]\nexecutables = \"executables\"\n",
-                first.node, second.node
+                 # Where relative paths of executables lead.\n[jobs]\nexecutables = \"executables\"\n{}",
+                first.node,
+                second.node,
+                self.director_pair(daemon, listen),
             ),
             (Kind::Watch, [first, second, ..]) => write!(
                 text,
@@ -317,19 +338,47 @@ impl Cluster {
         self.daemons.iter().any(|daemon| daemon.kind == Kind::Agent)
     }
 
-    /// The items by which a controller knows the agents. Each is called like its node, and so is its subagent.
+    /// The directors of each agent: one, or two.
+    fn directors(&self) -> Vec<&[Daemon]> {
+        let first = self.daemons.iter().position(|daemon| daemon.kind == Kind::Agent).unwrap_or(self.daemons.len());
+        let agents = &self.daemons[first..];
+        let has_pairs = agents.first().is_some_and(|daemon| daemon.pair.is_some());
+        agents.chunks(if has_pairs { 2 } else { 1 }).collect()
+    }
+
+    /// What makes an agent one of two directors. Without a watch of its own, so the active controller is it.
+    fn director_pair(&self, daemon: &Daemon, listen: &str) -> String {
+        let directors = self.directors().into_iter().find(|them| them.iter().any(|it| it.node == daemon.node));
+        let (Some([first, second]), Some(port)) = (directors, daemon.pair) else { return String::new() };
+        let (seat, peer) = if daemon.node == first.node { ("first", second) } else { ("second", first) };
+        format!(
+            "\n# Of which pair of directors it is one. The active controller is the watch.\n[pair]\nseat = \"{seat}\"\n\
+             listen = \"{listen}:{port}\"\npeer = {{ node = \"{}\", address = \"{}\" }}\n",
+            peer.node,
+            peer.address(peer.pair.unwrap_or_default()),
+        )
+    }
+
+    /// The items by which a controller knows the agents. Each subagent is called like its node, and so is an agent that has one
+    /// director.
     fn agents(&self) -> String {
-        let agents = self.daemons.iter().filter(|daemon| daemon.kind == Kind::Agent);
-        let items: Vec<String> = agents
-            .map(|agent| {
-                let (node, address) = (&agent.node, agent.address(agent.links));
-                format!(
-                    "  {{\"TYPE\": \"AgentRef\", \"path\": \"{node}\", \"directors\": [\"{node}\"]}},\n  \
-                     {{\"TYPE\": \"SubagentItem\", \"id\": \"{node}\", \"agentPath\": \"{node}\", \
+        let mut items = Vec::new();
+        for directors in self.directors() {
+            let path = match directors {
+                [first, _] => first.node.as_str().trim_end_matches('a').to_owned(),
+                directors => directors.iter().map(|director| director.node.to_string()).collect(),
+            };
+            let ids: Vec<String> = directors.iter().map(|director| format!("\"{}\"", director.node)).collect();
+            let ids = ids.join(", ");
+            items.push(format!("  {{\"TYPE\": \"AgentRef\", \"path\": \"{path}\", \"directors\": [{ids}]}}"));
+            for director in directors {
+                let (node, address) = (&director.node, director.address(director.links));
+                items.push(format!(
+                    "  {{\"TYPE\": \"SubagentItem\", \"id\": \"{node}\", \"agentPath\": \"{path}\", \
                      \"uri\": \"https://{node}@{address}\"}}"
-                )
-            })
-            .collect();
+                ));
+            }
+        }
         format!("[\n{}\n]\n", items.join(",\n"))
     }
 
@@ -403,8 +452,10 @@ mod tests {
 
     fn write(folder: &Path, hosts: &[&str], port: Option<u16>) -> Result<Cluster, InitError> {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        let cluster =
-            Cluster::plan(ClusterId::new("main")?, Layout::of(&hosts, if hosts.is_empty() { 2 } else { 0 }, port)?)?;
+        let cluster = Cluster::plan(
+            ClusterId::new("main")?,
+            Layout::of(&hosts, if hosts.is_empty() { 2 } else { 0 }, false, port)?,
+        )?;
         cluster.write(folder, wall_clock()).map(|()| cluster)
     }
 
@@ -463,6 +514,29 @@ mod tests {
         let pair = first.pair.unwrap();
         assert_eq!(pair.peer.address.to_string(), "[fe80::2]:4454");
         assert_eq!(pair.watch.address.to_string(), "10.0.0.3:4454");
+    }
+
+    #[test]
+    fn agents_may_have_two_directors() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::of(&[], 2, true, None).unwrap();
+        let cluster = Cluster::plan(ClusterId::new("main").unwrap(), layout).unwrap();
+        cluster.write(&folder.path().join("x"), wall_clock()).unwrap();
+        let read = |node: &str| {
+            let config =
+                AgentConfig::read(&folder.path().join(format!("x/{node}.toml")), &Environment::default()).unwrap();
+            assert_eq!(config.check(&WallClock::new(wall_clock)).as_slice(), []);
+            config.pair.unwrap()
+        };
+        let (first, second) = (read("agent-2a"), read("agent-2b"));
+        assert_eq!((first.seat.peer(), &first.peer.address), (second.seat, &second.listen));
+        assert_eq!((second.peer.node.as_str(), &second.peer.address), ("agent-2a", &first.listen));
+        assert_eq!((first.watch, second.watch), (None, None));
+        let items = fs::read_to_string(folder.path().join("x").join(AGENTS)).unwrap();
+        assert!(items.contains(r#""path": "agent-2", "directors": ["agent-2a", "agent-2b"]"#), "{items}");
+        assert!(items.contains(r#""id": "agent-2b", "agentPath": "agent-2""#), "{items}");
+        let hosts = ["a", "b", "c", "d"].map(String::from);
+        assert!(matches!(Layout::of(&hosts, 0, true, None), Err(InitError::OddDirectors(1))));
     }
 
     #[test]

@@ -47,7 +47,8 @@ fn tell_certificate(files: &OwnFiles, out: &mut dyn Write) -> io::Result<()> {
 
 fn init_cluster(arguments: &ClusterArguments) -> Result<Cluster, InitError> {
     let cluster = ClusterId::new(arguments.cluster.as_str())?;
-    let layout = Layout::of(&arguments.hosts, usize::from(arguments.agents), arguments.port)?;
+    let ClusterArguments { hosts, agents, director_pairs, port, .. } = arguments;
+    let layout = Layout::of(hosts, usize::from(*agents), *director_pairs, *port)?;
     let cluster = Cluster::plan(cluster, layout)?;
     cluster.write(&arguments.directory, wall_clock())?;
     Ok(cluster)

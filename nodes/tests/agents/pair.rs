@@ -66,7 +66,7 @@ async fn jobs_go_on_when_the_active_director_hands_over() {
         it.add("HERE", "local_3").await?;
         it.job_has_begun("remote_3", 1).await?;
         it.job_has_begun("local_3", 1).await?;
-        it.api(AGENT)?.post("/agent/api/cluster/switch-over", "{}").await?;
+        it.ctl(&["switch-over", "--at", AGENT, "--yes"])?;
         is_active(it, SECOND).await?;
         it.order_is("remote_3", "Finished").await?;
         it.order_is("local_3", "Finished").await?;

@@ -95,6 +95,18 @@ pub(in super::super) fn worker(out: &mut dyn Write, url: &str, status: &Node) ->
                 text(director, &["epoch"])
             )?;
         }
+        if let Some(pair) = director.get("cluster") {
+            let of = |name| text(pair, &[name]);
+            let linked = |name, what: &str| {
+                if flag(pair, name) { String::new() } else { format!(", NO LINK to {what}") }
+            };
+            let (peer, watch) = (linked("peerIsLinked", "the other director"), linked("watchIsLinked", "the watch"));
+            writeln!(out, "  pair        {} ({}), the pair is {}{peer}{watch}", of("part"), of("nodeId"), of("mode"))?;
+            let trouble = of("trouble");
+            if !trouble.is_empty() {
+                writeln!(out, "  TROUBLE     {trouble}")?;
+            }
+        }
         let coupled = coupled_with(director, "controller");
         let lag = text(director, &["controllerLag", "milliseconds"]);
         let lag = match lag.as_str() {

@@ -1,6 +1,7 @@
 //! Pairs of directors, with a pair of controllers: take-overs and switch-overs while jobs run.
 
 mod disk;
+mod storm;
 mod watched;
 mod world;
 

@@ -76,13 +76,6 @@ impl World {
         }
     }
 
-    pub(super) fn check_events(&self, name: Name) {
-        if let C1 | C2 | D1 | D2 = name {
-            let events = self.events(name);
-            assert!(events.is_sorted_by(|a, b| a.event_id < b.event_id), "event ids do not increase at {name:?}");
-        }
-    }
-
     /// To another voter.
     pub(super) fn tell(&mut self, name: Name, to: Seat, envelope: &Envelope) {
         if let Some(link) = self.watch_links.get(&name).copied().filter(|_| to == Seat::Watch) {
