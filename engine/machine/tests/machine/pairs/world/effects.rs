@@ -1,6 +1,6 @@
 //! What machines ask of their host: messages to other voters, links, records to read, directories, processes.
 
-use super::Name::{C1, C2, D1, D2, S1, S2, S3};
+use super::Name::{D1, D2, S1, S2, S3};
 use super::{Arrival, Name, World};
 use crate::process::{Act as ProcessAct, Process};
 use baton_machine::attempt::Attempt;
