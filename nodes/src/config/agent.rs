@@ -3,6 +3,7 @@
 use super::api::{Api, api};
 use super::director_pair::{self, DirectorPair};
 use super::findings::{Findings, Setting};
+use super::hosted_watch::{self, HostedWatch};
 use super::parts::{Common, WORKER_API, timing};
 use super::reader::{Environment, Section, quoted, read_file};
 use baton_net::name::NodeId;
@@ -19,7 +20,9 @@ pub struct AgentConfig {
     pub controllers: Vec<NodeId>,
     /// The pair of directors that its director is one of; none if it is alone.
     pub pair: Option<DirectorPair>,
-    /// The times of the pair.
+    /// The pair of controllers that it watches over, if any.
+    pub watch: Option<HostedWatch>,
+    /// The times of both pairs.
     pub timing: Timing,
     /// Its HTTP API; none: it answers no HTTP.
     pub api: Option<Api>,
@@ -74,20 +77,27 @@ impl AgentConfig {
         let controllers = section.section("superiors", |section| superiors(section, "controllers", "controller"));
         let is_secured = section.has("tls");
         let pair = section.optional_section("pair", |section| director_pair::pair(section, is_secured));
+        let watch = section.optional_section("watch", |section| hosted_watch::watch(section, is_secured));
         let timing = section.section("timing", timing);
         let (api, jobs) = (worker_api(section, common.as_ref()), jobs(section, common.as_ref()));
         let config = Self {
             common: common?,
             controllers: controllers?,
             pair: pair?,
+            watch: watch?,
             timing: timing?,
             api: api?,
             jobs: jobs?,
             settings: Vec::new(),
             warnings: Findings::default(),
         };
-        let fits = config.pair.as_ref().is_none_or(|pair| director_pair::relate(section, &config.common, pair));
-        fits.then_some(config)
+        let Self { common, pair, watch, .. } = &config;
+        let others: Vec<_> = pair.iter().map(|pair| &pair.listen).collect();
+        let fits = [
+            pair.as_ref().is_none_or(|pair| director_pair::relate(section, common, pair)),
+            watch.as_ref().is_none_or(|watch| hosted_watch::relate(section, common, watch, &others)),
+        ];
+        (fits == [true; 2]).then_some(config)
     }
 }
 

@@ -1,12 +1,12 @@
 //! `baton agent`: the director of an agent with the subagent of its own process; and `baton subagent`: a subagent alone.
 
-use super::node::{Membership, Reach, StartError};
+use super::node::{self, Membership, Reach, StartError, WatchNode};
 use super::stop::Control;
 use super::worker::{Orders, Worker};
 use super::{DaemonArguments, Ended, Unstarted, listen, open, security, signals};
 use crate::api::{self, Serving, WorkerApiConfig};
-use crate::config::{AgentConfig, Api, Common, DirectorPair, Jobs, Member, SubagentConfig};
-use crate::driver::{Entrance, Operator, Room, random_seed};
+use crate::config::{AgentConfig, Api, Common, DirectorPair, HostedWatch, Jobs, Member, SubagentConfig};
+use crate::driver::{Entrance, Operator, Room, Surroundings, random_seed};
 use crate::host::local::Local;
 use crate::host::locality::{environment, locality};
 use crate::host::voters::{Me, VERSIONS, Voter};
@@ -43,7 +43,7 @@ pub fn subagent_main(arguments: &DaemonArguments) -> ExitCode {
 async fn serve_agent(config: AgentConfig) -> Result<Ended, Unstarted> {
     let (control, requested) = Control::new();
     let reloads = signals::obey(control.clone())?;
-    let AgentConfig { common, controllers, pair, timing, api, jobs, .. } = config;
+    let AgentConfig { common, controllers, pair, watch, timing, api, jobs, .. } = config;
     let security = security(&common)?;
     let reach = reach(&common, Role::Director, &security)?;
     let opened = open("agent", &common).await?;
@@ -52,6 +52,7 @@ async fn serve_agent(config: AgentConfig) -> Result<Ended, Unstarted> {
     let superiors = [Role::Controller, Role::Director];
     let acceptor = bind(&common, &reach, &superiors, &launcher).await?;
     let (operator, mut news) = Operator::new(common.node.as_str());
+    let watch_operator = operator.of(&format!("{} as cluster watch", common.node));
     // The subagent of this process.
     let local = Local::default();
     let subagent = subagent::start(settings(&common, &jobs, &launcher), local.clone(), operator.clone())?;
@@ -78,12 +79,35 @@ async fn serve_agent(config: AgentConfig) -> Result<Ended, Unstarted> {
         _ => of_controllers(connection),
     };
     let accepting = tokio::spawn(listen::accept(acceptor, take, std::future::pending()));
+    let watch = match watch {
+        Some(watch) => Some(watch_over(&common, watch, timing, &security, &watch_operator).await?),
+        None => None,
+    };
     let worker = Worker { subagent, director: Some(director), launcher };
     let api = serve(&common, api, &security, &worker, control).await?;
     let ended = worker.run(Orders { requested, reloads }, &security, &mut news).await;
     accepting.abort();
     drop(api);
+    if let Some(watch) = watch {
+        watch.running.stop().await;
+    }
     Ok(ended)
+}
+
+/// Is the cluster watch of a pair of controllers, beside all else. What it must not forget is in a folder of its own.
+async fn watch_over(
+    common: &Common,
+    watch: HostedWatch,
+    timing: PairTiming,
+    security: &Security,
+    operator: &Operator,
+) -> Result<WatchNode, Unstarted> {
+    let common = Common { data: common.data.join("watch"), links: watch.listen, ..common.clone() };
+    let opened = open("watch", &common).await?;
+    let membership = super::watch::membership(&common, &watch.nodes, security);
+    let node = node::start_watch(&membership, timing, opened, operator.clone(), Surroundings::real()?).await?;
+    tracing::info!(address = %node.links, "is the cluster watch of the controllers, and listens for them");
+    Ok(node)
 }
 
 async fn serve_subagent(config: SubagentConfig) -> Result<Ended, Unstarted> {

@@ -3,7 +3,7 @@
 use super::node::{self, Membership};
 use super::stop::Control;
 use super::{DaemonArguments, Ended, Unstarted, open, security, signals, until_told, watch_http};
-use crate::config::{Common, Member, WatchConfig};
+use crate::config::{Common, Member, Nodes, WatchConfig};
 use crate::driver::{Operator, Surroundings};
 use crate::host::voters::{Me, VERSIONS, Voter};
 use crate::metrics::{DiskUse, Metrics};
@@ -23,7 +23,7 @@ async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
     let (control, requested) = Control::new();
     let reloads = signals::obey(control)?;
     let security = security(&config.common)?;
-    let membership = membership(&config, &security);
+    let membership = membership(&config.common, &config.nodes, &security);
     let opened = open("watch", &config.common).await?;
     let (operator, mut news) = Operator::new(config.common.node.as_str());
     let surroundings = Surroundings::real()?;
@@ -45,12 +45,13 @@ async fn serve(config: WatchConfig) -> Result<Ended, Unstarted> {
     Ok(ended)
 }
 
-fn membership(config: &WatchConfig, security: &Security) -> Membership {
+/// How the watch talks to the nodes that it watches over.
+pub(super) fn membership(common: &Common, nodes: &Nodes, security: &Security) -> Membership {
     let voter = |seat, member: &Member| Voter { seat, node: member.node.clone(), address: member.address.clone() };
-    let Common { cluster, node, links, .. } = config.common.clone();
+    let Common { cluster, node, links, .. } = common.clone();
     Membership {
         me: Me { cluster, node, seat: Seat::Watch, role: Role::Watch, versions: VERSIONS },
-        others: vec![voter(Seat::First, &config.nodes.first), voter(Seat::Second, &config.nodes.second)],
+        others: vec![voter(Seat::First, &nodes.first), voter(Seat::Second, &nodes.second)],
         listen: links,
         network: Network::Sockets,
         security: security.clone(),

@@ -1,7 +1,8 @@
 //! Two directors of an agent as processes, with the controller as their watch: jobs go on when one of them is killed, or hands over.
+//! And two controllers, with an agent as their watch.
 
 use super::real::Failure;
-use super::real::installation::{AGENT, CONTROLLER, Installation, SECOND, subagent, until};
+use super::real::installation::{AGENT, CONTROLLER, Installation, SECOND, STANDBY, subagent, until};
 use super::story_of;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -85,6 +86,44 @@ async fn jobs_go_on_when_the_active_director_hands_over() {
         it.order_is("alone_0", "Finished").await?;
         it.start(SECOND)?;
         is_active(it, AGENT).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_the_watch_of_two_controllers() {
+    let folder = TempDir::new().unwrap();
+    story_of(Installation::watched_by_agent(folder.path()).unwrap(), async |it| {
+        let is_coupled = async |name: &str| {
+            until(&format!("{name} is active and coupled"), async || {
+                let cluster = it.api(name).unwrap().get("/controller/api/cluster").await;
+                let cluster = cluster.map_err(|error| error.to_string())?;
+                let is_so =
+                    cluster["part"] == "active" && cluster["mode"] == "coupled" && cluster["watchIsLinked"] == true;
+                if is_so { Ok(()) } else { Err(cluster.to_string()) }
+            })
+            .await
+        };
+        is_coupled(CONTROLLER).await?;
+        it.add("FIX", "remote_3").await?;
+        it.job_has_begun("remote_3", 1).await?;
+        it.kill(CONTROLLER)?;
+        let killed = Instant::now();
+        until("the other controller is active", async || {
+            let cluster = it.api(STANDBY).unwrap().get("/controller/api/cluster").await;
+            let cluster = cluster.map_err(|error| error.to_string())?;
+            if cluster["part"] == "active" { Ok(()) } else { Err(cluster.to_string()) }
+        })
+        .await?;
+        assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
+        until("the order is finished there", async || {
+            let order = it.api(STANDBY).unwrap().get("/controller/api/order/remote_3").await;
+            let order = order.map_err(|error| error.to_string())?;
+            if order["state"]["TYPE"] == "Finished" { Ok(()) } else { Err(order.to_string()) }
+        })
+        .await?;
+        assert_eq!(it.ledger.of("remote_3")?.begun, [subagent(1)]);
         Ok(())
     })
     .await;

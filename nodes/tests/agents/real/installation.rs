@@ -24,6 +24,9 @@ pub(crate) const AGENT: &str = "agent";
 /// The other one, where the agent has two directors.
 pub(crate) const SECOND: &str = "agent-2";
 
+/// The other controller, where there are two.
+pub(crate) const STANDBY: &str = "controller-2";
+
 /// See the module. Processes are killed when it is dropped.
 pub(crate) struct Installation {
     folder: PathBuf,
@@ -62,6 +65,11 @@ impl Installation {
         Self::with(folder, &[CONTROLLER, AGENT, SECOND], subagents)
     }
 
+    /// There are two controllers, and the agent is their watch.
+    pub(crate) fn watched_by_agent(folder: &Path) -> Result<Self, Failure> {
+        Self::with(folder, &[CONTROLLER, STANDBY, AGENT], 1)
+    }
+
     fn with(folder: &Path, superiors: &[&str], subagents: usize) -> Result<Self, Failure> {
         let names = superiors.iter().map(|name| (*name).to_owned()).chain((1..=subagents).map(subagent));
         let mut free = ports(2 * (superiors.len() + subagents) + 2)?.into_iter();
@@ -83,11 +91,23 @@ impl Installation {
         let users = user("operator", OPERATOR, "\"read\", \"operate\"") + &user("reader", READER, "\"read\"");
         let mut nodes = String::new();
         for Daemon { name, links, http, .. } in &installation.daemons {
+            let member = |node: &str, port: u16| format!("{{ node = \"{node}\", address = \"127.0.0.1:{port}\" }}");
+            let watched = || {
+                let [first, second] = [CONTROLLER, STANDBY].map(|name| member(name, installation.daemon(name).links));
+                let listen = pair_ports[0];
+                format!("[watch]\nlisten = \"127.0.0.1:{listen}\"\nfirst = {first}\nsecond = {second}\n")
+            };
             let above = match name.as_str() {
+                CONTROLLER | STANDBY if superiors.contains(&STANDBY) => {
+                    let (seat, peer) = if name == CONTROLLER { ("first", STANDBY) } else { ("second", CONTROLLER) };
+                    let (peer, watch) = (member(peer, installation.daemon(peer).links), member(AGENT, pair_ports[0]));
+                    format!("[pair]\nseat = \"{seat}\"\npeer = {peer}\nwatch = {watch}\n")
+                }
                 CONTROLLER => String::new(),
                 AGENT | SECOND => {
                     let pair = if superiors.contains(&SECOND) { pair_section(name, pair_ports) } else { String::new() };
-                    format!("[superiors]\ncontrollers = [\"{CONTROLLER}\"]\n{pair}")
+                    let watch = if superiors.contains(&STANDBY) { watched() } else { String::new() };
+                    format!("[superiors]\ncontrollers = [\"{CONTROLLER}\", \"{STANDBY}\"]\n{pair}{watch}")
                 }
                 _ => format!("[superiors]\ndirectors = [\"{AGENT}\", \"{SECOND}\"]\n"),
             };
@@ -96,7 +116,7 @@ impl Installation {
                  [api]\nlisten = \"127.0.0.1:{http}\"\n{users}{above}"
             );
             fs::write(installation.file(name, "toml"), text)?;
-            if name != CONTROLLER {
+            if !name.starts_with(CONTROLLER) {
                 nodes.push_str(&format!("{name} = \"http://127.0.0.1:{http}\"\n"));
             }
         }
@@ -215,7 +235,7 @@ impl Installation {
     /// subagents in turn), `ONCE` (as `FIX`, but the job cannot be started again) and `HERE` (the agent's own).
     pub(crate) fn items(&self, script: &str) -> Value {
         let uri = |daemon: &Daemon| format!("http://{}@127.0.0.1:{}", daemon.name, daemon.links);
-        let workers = || self.daemons.iter().filter(|daemon| daemon.name != CONTROLLER);
+        let workers = || self.daemons.iter().filter(|daemon| !daemon.name.starts_with(CONTROLLER));
         let remote: Vec<&Daemon> = workers().filter(|daemon| ![AGENT, SECOND].contains(&&*daemon.name)).collect();
         let directors: Vec<&str> =
             workers().map(|daemon| &*daemon.name).filter(|name| [AGENT, SECOND].contains(name)).collect();
@@ -264,7 +284,7 @@ impl Installation {
     /// Waits until all subagents can be used.
     pub(crate) async fn working(&self) -> Result<(), Failure> {
         let api = self.api(CONTROLLER)?;
-        let count = self.daemons.len() - 1;
+        let count = self.daemons.iter().filter(|daemon| !daemon.name.starts_with(CONTROLLER)).count();
         until("all subagents can be used", async || {
             let found = api.get("/controller/api/subagent").await.map_err(|error| error.to_string())?;
             let usable = list(&found, "subagents").iter().filter(|subagent| subagent["isSelectable"] == true).count();
