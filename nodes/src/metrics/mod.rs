@@ -142,6 +142,7 @@ impl Metrics {
             |director: &DirectorStatus| JournalMetrics { marks: director.marks, lag: None, held: director.held };
         let kind = if director.is_some() { "agent" } else { "subagent" };
         Self {
+            pair: director.and_then(|director| director.pair.as_ref()).map(PairMetrics::of_node),
             journal: director.map(journal),
             director: director.cloned(),
             subagent: Some(status.subagent.clone()),

@@ -5,7 +5,10 @@ use crate::api::{DirectorStatus, SubagentStatus};
 use crate::host::tally::Counted;
 
 pub(super) fn render_director(director: &DirectorStatus, page: &mut Page) {
-    page.gauge("baton_epoch", "The epoch of the director.", director.epoch);
+    // Else it is told with the pair.
+    if director.pair.is_none() {
+        page.gauge("baton_epoch", "The epoch of the director.", director.epoch);
+    }
     page.gauge(
         "baton_controller_epoch",
         "The highest epoch of a controller that has coupled.",

@@ -217,3 +217,24 @@ fn a_reset_agent_is_as_new_at_both_directors() {
     world.kill(D1);
     ran_once(&mut world, "P");
 }
+
+#[test]
+fn a_director_that_was_away_for_long_gets_an_image() {
+    let mut world = World::new();
+    world.image_after = 20;
+    world.kill(D2);
+    for n in 0..100 {
+        world.run_order(&format!("O-{n}"), &job_at("three", "out one\\nsleep 10\\nout two"));
+    }
+    world.run_until("finished", |world| (0..100).all(|n| world.is_finished(&format!("O-{n}"))));
+    let needed = world.disks[&D2].end().offset;
+    world.run_until("released", |world| world.disks[&D1].recovered().released > needed);
+    world.run_order("P", &job_at("three", "out one\\nsleep 20000\\nout two"));
+    world.run_until("running", |world| world.runs("P") == Some(S3));
+    world.start(D2);
+    world.settle(D1);
+    world.check_equal(D1, D2);
+    assert!(world.disks[&D2].recovered().released > needed, "it began anew");
+    world.kill(D1);
+    ran_once(&mut world, "P");
+}

@@ -13,6 +13,7 @@ fn storm(seed: u64) {
     let mut draw = |below: u64| random.next() % below;
     let is_controller_watch = draw(2) == 0;
     let mut world = if is_controller_watch { World::watched_by_controllers() } else { World::new() };
+    world.image_after = [0, 10 + draw(60)][draw(2) as usize];
     let mut orders = Vec::new();
     for round in 0..6 {
         for n in 0..2 {
@@ -22,6 +23,15 @@ fn storm(seed: u64) {
             if world.has_controller() {
                 world.run_order(&id, &job_at(place, &script));
                 orders.push(id);
+            }
+            // So much that images are worth while.
+            let is_time = world.image_after > 0 && n == 0;
+            for n in 0..if is_time { 12 } else { 0 } {
+                let id = format!("Q-{round}-{n}");
+                if world.has_controller() {
+                    world.run_order(&id, &job_at("three", "out one\\nsleep 10\\nout two"));
+                    orders.push(id);
+                }
             }
             world.run_for(Duration::from_millis(draw(300)));
         }

@@ -20,14 +20,14 @@ use baton_machine::replica::Replica;
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_machine::timing::Timing;
 use baton_protocol::journal::{Journal, Recovered};
-use baton_protocol::limit::Limits;
+use baton_protocol::limit::{IMAGE_PIECE, Limits};
 use baton_protocol::machine::Input;
 use baton_protocol::node::Node;
 use baton_protocol::outbox::Effect;
 use baton_protocol::pair::planted::Bugs;
 use baton_protocol::pair::timing::Timing as PairTiming;
 use baton_protocol::pair::{EPOCHS_CELL, Order as PairOrder, Pair, PairConfig, PairHint, PairInput, VOTE_CELL};
-use baton_protocol::record::Offset;
+use baton_protocol::record::{Offset, Position};
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Duration, Instant, Now, Timestamp};
 use baton_protocol::watch::{Outgoing as WatchOutgoing, Watch, WatchMachine};
@@ -98,6 +98,8 @@ enum Arrival {
     RolledBack,
     Records(RecordReader, Offset),
     Directory(OrderWatchPath),
+    /// An image is durable.
+    Imaged(Position),
     Process(SubagentInput),
 }
 
@@ -123,6 +125,8 @@ pub(crate) struct World {
     is_controller_watch: bool,
     /// Over which links the directors reach it.
     watch_links: BTreeMap<Name, LinkId>,
+    /// Images are taken after so many records; zero: never.
+    pub(crate) image_after: u64,
 }
 
 impl World {
@@ -153,6 +157,7 @@ impl World {
             watching: BTreeSet::new(),
             is_controller_watch,
             watch_links: BTreeMap::new(),
+            image_after: 0,
         };
         for name in [C1, C2, CW, D1, D2, DW, S3] {
             if name != DW || !is_controller_watch {
@@ -215,7 +220,7 @@ impl World {
         *life += 1;
         let seed = *life * 100 + name as u64;
         let disk = &self.disks[&name];
-        let recovered = disk.recovered();
+        let (recovered, (image, records)) = (disk.recovered(), disk.content());
         let pair = |seat| {
             let (vote, epochs) = (disk.cell(VOTE_CELL), disk.cell(EPOCHS_CELL));
             Pair::new(PairConfig::new(seat), vote, epochs, recovered.end).expect("cells")
@@ -228,13 +233,13 @@ impl World {
                 Running::Watch(Box::new(Node::new(WatchMachine(watch), without_journal())))
             }
             (C1 | C2, Some((_, seat))) => {
-                let machine = Controller::recover(controller_config(), None, &disk.records).expect("recovery");
+                let machine = Controller::recover(controller_config(), image, records).expect("recovery");
                 Running::Controller(Box::new(Node::new(machine.with_pair(pair(seat)), following())))
             }
             (D1 | D2, Some((_, seat))) => {
                 let mut config = director_config();
                 config.local_subagent = SubagentId::new(if name == D1 { "one" } else { "two" });
-                let machine = Director::recover(config, None, &disk.records).expect("recovery");
+                let machine = Director::recover(config, image, records).expect("recovery");
                 let machine = machine.with_pair(pair(seat));
                 let machine = if self.is_controller_watch { machine.with_controller_as_watch() } else { machine };
                 Running::Director(Box::new(Node::new(machine, following())))
@@ -391,7 +396,11 @@ impl World {
     /// Both nodes of a pair know the same, and what is on their disks says so.
     pub(crate) fn check_equal(&mut self, one: Name, other: Name) {
         self.run_for(Duration::from_millis(100));
-        assert_eq!(self.disks[&one].records, self.disks[&other].records);
+        let (ours, theirs) = (&self.disks[&one], &self.disks[&other]);
+        assert_eq!(ours.end(), theirs.end());
+        // What both have not released.
+        let both = ours.recovered().released.max(theirs.recovered().released);
+        assert_eq!(ours.records_from(both), theirs.records_from(both));
         let events = self.events(one);
         assert!(events.is_sorted_by(|a, b| a.event_id < b.event_id), "event ids do not increase at {one:?}");
         let live = |name| match name {
@@ -403,10 +412,10 @@ impl World {
     }
 
     fn rebuild(&self, name: Name) -> Replica {
-        let records = &self.disks[&name].records;
+        let (image, records) = self.disks[&name].content();
         match name {
-            C1 | C2 => Controller::rebuild(&controller_config(), None, records).expect("recovery"),
-            _ => Director::rebuild(None, records).expect("recovery"),
+            C1 | C2 => Controller::rebuild(&controller_config(), image, records).expect("recovery"),
+            _ => Director::rebuild(image, records).expect("recovery"),
         }
     }
 
@@ -468,6 +477,7 @@ impl World {
             let (name, life, arrival) = entry.remove();
             if self.is_running(name) && self.lives[&name] == life {
                 self.step(name, arrival);
+                self.take_image(name);
             }
         }
         for name in ALL {
@@ -475,6 +485,27 @@ impl World {
             if deadline.is_some_and(|deadline| deadline <= self.now.instant) {
                 self.step(name, Arrival::Due);
             }
+        }
+    }
+
+    /// Takes images of nodes all of whose journal is committed.
+    fn take_image(&mut self, name: Name) {
+        let disk = self.disks.get_mut(&name).unwrap();
+        if self.image_after == 0 || disk.since_image() < self.image_after || !disk.is_synced() {
+            return;
+        }
+        let (journal, is_fit, image): (_, _, &dyn Fn() -> Vec<u8>) = match self.nodes.get(&name) {
+            Some(Running::Controller(node)) => {
+                (node.journal(), node.machine().may_be_imaged(), &|| node.machine().replica().image())
+            }
+            Some(Running::Director(node)) => {
+                (node.journal(), node.machine().may_be_imaged(), &|| node.machine().replica().image())
+            }
+            _ => return,
+        };
+        if is_fit && journal.end() == disk.end() && journal.watermarks().committed == disk.end().offset {
+            let at = disk.keep_image(image());
+            self.arrive(name, Arrival::Imaged(at));
         }
     }
 
@@ -491,9 +522,16 @@ impl World {
         let replica = matches!(arrival, Arrival::RolledBack).then(|| Box::new(self.rebuild(name)));
         let records = match &arrival {
             Arrival::Records(_, from) | Arrival::Pair(PairInput::Read { from, .. }) => {
-                self.disks[&name].records.iter().skip(from.0 as usize).take(1_000).cloned().collect()
+                self.disks[&name].records_from(*from).iter().take(1_000).cloned().collect()
             }
             _ => Vec::new(),
+        };
+        let arrival = match arrival {
+            Arrival::Pair(PairInput::ImageRead { at, from, .. }) => {
+                let piece = self.disks[&name].read_image(at, from, IMAGE_PIECE);
+                Arrival::Pair(PairInput::ImageRead { at, from, piece })
+            }
+            arrival => arrival,
         };
         let names = match &arrival {
             Arrival::Directory(watch) => {
@@ -511,6 +549,9 @@ impl World {
                     Arrival::Order(caller, order) => ControllerInput::Order { caller, order },
                     Arrival::RolledBack => ControllerInput::RolledBack(replica.unwrap()),
                     Arrival::Records(reader, _) => ControllerInput::Records { reader, records },
+                    Arrival::Imaged(at) => {
+                        ControllerInput::Imaged { at, released: node.machine().replica().last_event_id() }
+                    }
                     arrival => return self.stepped(name, general(arrival, stored)),
                 };
                 let mut effects = Vec::new();
@@ -524,6 +565,7 @@ impl World {
                     Arrival::Order(caller, order) => DirectorInput::Order { caller, order },
                     Arrival::RolledBack => DirectorInput::RolledBack(replica.unwrap()),
                     Arrival::Records(reader, _) => DirectorInput::Records { reader, records },
+                    Arrival::Imaged(at) => DirectorInput::Imaged { at },
                     Arrival::Directory(watch) => DirectorInput::Directory { watch, names },
                     arrival => return self.stepped(name, general(arrival, stored)),
                 };

@@ -46,6 +46,11 @@ impl World {
             Act::Pair(PairHint::Read { number, from, .. }) => {
                 self.arrive(name, Arrival::Pair(PairInput::Read { number, from, records: Vec::new() }));
             }
+            Act::Pair(PairHint::ReadImage { at, from, .. }) => {
+                self.arrive(name, Arrival::Pair(PairInput::ImageRead { at, from, piece: None }));
+            }
+            Act::Pair(PairHint::KeepPiece { from, bytes }) => self.disks.get_mut(&name).unwrap().collect(from, &bytes),
+            Act::Pair(PairHint::DropPieces) => self.disks.get_mut(&name).unwrap().collect(0, &[]),
             Act::ReadRecords { reader, from } => self.arrive(name, Arrival::Records(reader, from)),
             // Storage cuts first.
             Act::RollBack { .. } => {
