@@ -5,21 +5,23 @@
 //! cluster has to be alive again within [`LIVE_AGAIN`]: coupled, and answering. In worlds with a single failure the promised
 //! time of a take-over is asserted and reported.
 
+mod clients;
 mod faults;
+mod seen;
 
 use super::audit::{Audit, no_trouble};
 use super::digest::hash_of;
 use super::host::{Host, Left};
 use super::plan::{Failure, Plan};
 use super::shown::{Shown, Sometimes};
-use super::toy::{News, Number};
+use super::toy::Number;
 use crate::choice::Choice;
 use crate::quiet::quietly;
 use crate::trace::Trace;
 use baton_protocol::pair::message::{Envelope, Message};
 use baton_protocol::pair::planted::Bugs;
 use baton_protocol::pair::timing::Timing;
-use baton_protocol::pair::{Mandate, Order, Pair, PairConfig, PairInput};
+use baton_protocol::pair::{Order, PairConfig, PairInput};
 use baton_protocol::record::{Epoch, Position};
 use baton_protocol::register::{Members, Mode, Seat};
 use baton_protocol::time::{Duration, Instant};
@@ -437,89 +439,6 @@ impl World {
         self.hosts[..2].iter().find(|host| is_active(host)).map(Host::seat)
     }
 
-    fn ask(&mut self, client: usize, attempt: u64) -> Result<(), String> {
-        let state = &mut self.clients[client];
-        if attempt <= state.attempt {
-            return Ok(());
-        }
-        if state.number == 0 {
-            self.next_number += 1;
-            state.number = self.next_number;
-        } else {
-            *self.seen.entry(Sometimes::AskedAgain).or_default() += 1;
-            state.at = state.at.peer();
-        }
-        state.attempt = attempt;
-        let (seat, number) = (state.at, state.number);
-        self.at(PATIENCE, Event::Ask { client, attempt: attempt + 1 });
-        self.begin_to_look()?;
-        if !self.hosts[seat as usize].is_running() {
-            // The connection is refused.
-            self.at(Duration::from_millis(50), Event::Ask { client, attempt: attempt + 1 });
-            return Ok(());
-        }
-        if self.paused.contains(&seat) {
-            return Ok(());
-        }
-        let left = self.hosts[seat as usize].add(self.now, number);
-        self.after(seat, left)
-    }
-
-    /// Somebody looks at one of the nodes.
-    fn begin_to_look(&mut self) -> Result<(), String> {
-        let seat = if self.choice.below(2) == 0 { Seat::First } else { Seat::Second };
-        self.looks += 1;
-        self.audit.looked(self.looks);
-        if self.paused.contains(&seat) {
-            // What waits in several sockets is read in any order.
-            self.backlog.entry(seat).or_default().insert(0, Event::Look { seat, look: self.looks });
-            return Ok(());
-        }
-        self.look(seat, self.looks)
-    }
-
-    fn look(&mut self, seat: Seat, look: u32) -> Result<(), String> {
-        if !self.hosts[seat as usize].is_running() {
-            return Ok(());
-        }
-        let left = self.hosts[seat as usize].look(self.now, look);
-        self.after(seat, left)
-    }
-
-    /// A client has its answer, and asks for the next number.
-    fn answered(&mut self, number: Number) -> Result<(), String> {
-        if let Some((failure, at)) = self.failed {
-            // What was under way when it failed does not count.
-            if self.now > at + Duration::from_millis(20) {
-                let outage = self.now.since(at);
-                self.outage = Some((failure, outage));
-                self.failed = None;
-                if outage > failure.bound() {
-                    return Err(format!(
-                        "L1: {failure:?} stopped the cluster for {outage:?}, at most {:?}",
-                        failure.bound()
-                    ));
-                }
-            }
-        }
-        self.answered.insert(number);
-        if let Some(client) = self.clients.iter().position(|client| client.number == number) {
-            self.clients[client].number = 0;
-            let attempt = self.clients[client].attempt + 1;
-            let after = self.micros(1_000, 400_000);
-            self.at(after, Event::Ask { client, attempt });
-        }
-        Ok(())
-    }
-
-    fn refused(&mut self, number: Number) {
-        if let Some(client) = self.clients.iter().position(|client| client.number == number) {
-            let attempt = self.clients[client].attempt + 1;
-            let after = self.micros(20_000, 200_000);
-            self.at(after, Event::Ask { client, attempt });
-        }
-    }
-
     fn input(&mut self, seat: Seat, input: PairInput) -> Result<(), String> {
         if !self.hosts[seat as usize].is_running() {
             return Ok(());
@@ -552,47 +471,6 @@ impl World {
             self.at(after, Event::Synced { seat, life });
         }
         Ok(())
-    }
-
-    fn observe(&mut self, seat: Seat, news: &[News]) {
-        for news in news {
-            if let News::Installed(_) = news {
-                self.installed.insert(seat);
-                self.offered = None;
-            }
-            self.trace.step(&hash_of(news).to_le_bytes(), || format!("  {seat:?}: {news:?}"));
-            let pair = self.hosts[seat as usize].node().map(|node| node.machine().pair());
-            let known = pair.and_then(Pair::known);
-            let mode = known.map(|known| known.mode);
-            if let Some(known) = known
-                && self.members.replace(known.members).is_some_and(|before| before != known.members)
-            {
-                *self.seen.entry(Sometimes::Replaced).or_default() += 1;
-            }
-            if matches!(news, News::EpochBegan(_)) && mode == Some(Mode::Coupled) && self.installed.remove(&seat.peer())
-            {
-                *self.seen.entry(Sometimes::CaughtUpFromImage).or_default() += 1;
-            }
-            let seen = match news {
-                News::Activated(_, Mandate::TookOver) => Sometimes::TookOver,
-                News::Activated(_, Mandate::SwitchedOver) => Sometimes::SwitchedOver,
-                News::Activated(_, Mandate::Restarted) => Sometimes::Restarted,
-                News::EpochBegan(_) if mode == Some(Mode::Alone) => Sometimes::WentOnAlone,
-                News::EpochBegan(_) if self.audit.activations() > 3 => Sometimes::CoupledAgain,
-                News::Stopped => {
-                    // The process ends, and is started again some time; or the other node is appointed.
-                    self.at(Duration::from_millis(1), Event::End(seat));
-                    Sometimes::Stopped
-                }
-                News::Activated(_, Mandate::Appointed) if self.survivor.is_some() => Sometimes::LossAccepted,
-                News::Activated(_, Mandate::Appointed) => Sometimes::Appointed,
-                News::Activated(_, Mandate::Forced) => Sometimes::Forced,
-                News::Cut(_) => Sometimes::Cut,
-                News::Deposed => Sometimes::Deposed,
-                _ => continue,
-            };
-            *self.seen.entry(seen).or_default() += 1;
-        }
     }
 
     fn send(&mut self, from: Seat, to: Seat, envelope: Envelope) {

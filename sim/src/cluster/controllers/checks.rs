@@ -8,7 +8,7 @@ use baton_protocol::event_id::EventId;
 use baton_protocol::pair::Pair;
 use baton_protocol::pair::message::Message;
 use baton_protocol::record::{Offset, Position};
-use baton_protocol::register::{Mode, Seat};
+use baton_protocol::register::{Incarnation, Mode, Seat};
 use baton_workflow::id::OrderId;
 use baton_workflow::model::event::{Event as WorkflowEvent, NodeEvent};
 use baton_workflow::model::order::OrderState;
@@ -156,6 +156,13 @@ impl World {
             return Ok(());
         }
         Err(format!("S3: {seat} acknowledges {}, which it has not", position.offset))
+    }
+
+    pub(super) fn see_founding(&mut self, seat: Seat) {
+        let known = self.hosts[seat as usize].controller().and_then(|controller| controller.pair()?.known());
+        if known.is_some_and(|known| known.members.at(Seat::Second) == Incarnation::default()) {
+            self.see(Sometimes::FoundedByTwo);
+        }
     }
 
     /// What was answered is there.

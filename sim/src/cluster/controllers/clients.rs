@@ -68,6 +68,7 @@ impl World {
                 }
                 let number = self.clients[client].number;
                 if number == 0 {
+                    self.deployed = self.history.len();
                     for other in 1..self.clients.len() {
                         self.at(Duration::ZERO, Event::Ask { client: other, attempt: 1 });
                     }
@@ -143,6 +144,15 @@ impl World {
 }
 
 impl Reader {
+    /// What came after this event was never there.
+    pub(super) fn forget_after(&mut self, last: EventId) {
+        self.events.retain(|event| *event <= last);
+        self.missed.retain(|(after, _)| *after < last);
+        for (_, until) in &mut self.missed {
+            *until = last.min(*until);
+        }
+    }
+
     /// Everything until this event it has, or cannot have.
     pub(super) fn after(&self) -> EventId {
         let last = self.events.last().copied().unwrap_or(EventId::BEFORE_FIRST);

@@ -3,8 +3,8 @@
 use super::{Event, Fault, NODES, World, order};
 use baton_machine::controller::ControllerInput;
 use baton_machine::host::CallerId;
-use baton_protocol::pair::{Order, Pair};
-use baton_protocol::register::{Mode, Seat, Voter};
+use baton_protocol::pair::Order;
+use baton_protocol::register::{Mode, Seat};
 use baton_protocol::time::Duration;
 
 impl World {
@@ -75,13 +75,16 @@ impl World {
                 self.crash(seat);
                 let after = self.micros(10_000, 8_000_000);
                 self.at(after, Event::Start(seat));
-                // Power loss of all.
-                if self.choice.below(4) == 0 {
-                    for other in seat.others() {
-                        self.crash(other);
-                        let after = self.micros(10_000, 5_000_000);
-                        self.at(after, Event::Start(other));
-                    }
+                // Power loss of all, or of both nodes.
+                let lost = match (self.choice.below(4), seat) {
+                    (0, _) => seat.others().to_vec(),
+                    (1, Seat::First | Seat::Second) => vec![seat.peer()],
+                    _ => Vec::new(),
+                };
+                for other in lost {
+                    self.crash(other);
+                    let after = self.micros(10_000, 5_000_000);
+                    self.at(after, Event::Start(other));
                 }
             }
             Fault::Cut => {
@@ -100,6 +103,7 @@ impl World {
                 }
             }
             Fault::Wipe => self.wipe(),
+            Fault::Disaster => self.disaster()?,
             Fault::Stop => {
                 if let Some(active) = self.active() {
                     let after = self.micros(1_000_000, 5_000_000);
@@ -113,16 +117,8 @@ impl World {
 
     /// The standby loses its disk, when all others are well and know of each other.
     fn wipe(&mut self) {
-        let Some(active) = self.active() else { return };
+        let Some(active) = self.active().filter(|_| self.known_to_all().is_some()) else { return };
         let standby = active.peer();
-        let pair = |seat: Seat| self.hosts[seat as usize].controller()?.pair();
-        let known = [pair(active).map(Pair::voter), pair(standby).map(Pair::voter), self.watch.voter()];
-        let decided = known.map(|voter| voter.and_then(Voter::decided).map(|decided| decided.record));
-        let is_well = decided[0].is_some() && decided.iter().all(|record| *record == decided[0]);
-        let is_asking = [active, standby].into_iter().filter_map(pair).any(Pair::is_asking);
-        if !is_well || is_asking || self.links.len() < 3 || !self.cuts.is_empty() {
-            return;
-        }
         self.crash(standby);
         self.hosts[standby as usize].wipe();
         let after = self.micros(10_000, 4_000_000);

@@ -1,5 +1,5 @@
 //! Worlds in which the nodes of a cluster are controllers: clients add orders, a reader follows the events, while processes
-//! crash, links are cut and nodes hand over or stop.
+//! crash, links are cut, nodes hand over or stop, and people found with two, force, and accept losses.
 //!
 //! What must hold: an order whose addition was answered is in every later active; it is added once; a standby whose journal is
 //! as long as that of the active is in the same state, and so is what its disk makes up; the reader sees no event that is
@@ -9,6 +9,7 @@
 
 mod checks;
 mod clients;
+mod disasters;
 mod faults;
 mod host;
 
@@ -25,7 +26,7 @@ use baton_protocol::machine::Input;
 use baton_protocol::pair::planted::Bugs;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::pair::{Order, PairConfig, PairInput};
-use baton_protocol::record::Record;
+use baton_protocol::record::{Epoch, Record};
 use baton_protocol::register::Seat;
 use baton_protocol::time::{Duration, Instant};
 use baton_workflow::id::OrderId;
@@ -71,11 +72,17 @@ pub enum Sometimes {
     DoneBefore,
     /// A node built its replica from an image of the other one, because the records that it needed were released.
     BegunAnew,
+    /// A person let the first node begin without the second one.
+    FoundedByTwo,
+    /// A person forced a node, when both others were lost.
+    Forced,
+    /// A person let the standby take over from an active that was lost while it was alone.
+    LossAccepted,
 }
 
 impl Sometimes {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::FailedOver,
         Self::SwitchedOver,
         Self::PassiveLost,
@@ -86,6 +93,9 @@ impl Sometimes {
         Self::Compared,
         Self::DoneBefore,
         Self::BegunAnew,
+        Self::FoundedByTwo,
+        Self::Forced,
+        Self::LossAccepted,
     ];
 }
 
@@ -104,18 +114,52 @@ pub struct Shown {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Event {
-    Arrive { from: Seat, to: Seat, link: u64, bytes: Vec<u8> },
-    LinkUp { one: Seat, other: Seat, link: u64 },
-    LinkDown { at: Seat, of: Seat, refused: bool },
-    Synced { seat: Seat, life: u64 },
-    Wake { seat: Seat, life: u64 },
+    Arrive {
+        from: Seat,
+        to: Seat,
+        link: u64,
+        bytes: Vec<u8>,
+    },
+    LinkUp {
+        one: Seat,
+        other: Seat,
+        link: u64,
+    },
+    LinkDown {
+        at: Seat,
+        of: Seat,
+        refused: bool,
+    },
+    Synced {
+        seat: Seat,
+        life: u64,
+    },
+    Wake {
+        seat: Seat,
+        life: u64,
+    },
     Start(Seat),
     Mend(Seat, Seat),
-    RollBack { seat: Seat, life: u64, to: u64 },
+    RollBack {
+        seat: Seat,
+        life: u64,
+        to: u64,
+    },
     Fault(Fault),
-    Appoint { stopped: Seat },
-    Ask { client: usize, attempt: u64 },
-    Read { attempt: u64 },
+    Appoint {
+        stopped: Seat,
+    },
+    /// A person lets the first node begin without the second.
+    FoundByTwo,
+    /// A person orders once more what the survivor of a disaster is to do.
+    Insist,
+    Ask {
+        client: usize,
+        attempt: u64,
+    },
+    Read {
+        attempt: u64,
+    },
     Compare,
 }
 
@@ -126,6 +170,8 @@ enum Fault {
     Switch,
     Stop,
     Wipe,
+    /// Two voters are lost for good, or the active is while it was alone.
+    Disaster,
 }
 
 /// Somebody who adds one order after the other; the first one deploys the workflow before.
@@ -159,7 +205,10 @@ struct World {
     busy: BTreeMap<(Seat, Seat), Instant>,
     syncing: BTreeSet<Seat>,
     /// Mean times between faults in milliseconds; zero: never.
-    faults: [(Fault, u64); 5],
+    faults: [(Fault, u64); 6],
+    founds_by_two: bool,
+    /// Who is left after a disaster, what a person orders there until it is so, and in which epoch it was before.
+    survivor: Option<(Seat, Order, Epoch)>,
     /// How long clients pause at most, in microseconds.
     pause: u64,
     clients: Vec<Client>,
@@ -174,6 +223,8 @@ struct World {
     reader: Reader,
     /// The committed records.
     history: Vec<Record>,
+    /// So many of them there were when the workflow was deployed; without it clients could not go on.
+    deployed: usize,
     was_active: [bool; 2],
     healed: bool,
     seen: BTreeMap<Sometimes, u64>,
@@ -219,7 +270,9 @@ impl World {
             (Fault::Switch, often(2, 3_000, 15_000)),
             (Fault::Stop, often(4, 8_000, 25_000)),
             (Fault::Wipe, often(4, 8_000, 25_000)),
+            (Fault::Disaster, often(4, 5_000, 20_000)),
         ];
+        let founds_by_two = plan.below(8) == 0;
         let tight = plan.below(2) == 0;
         let limits = if tight {
             Limits {
@@ -259,6 +312,8 @@ impl World {
             busy: BTreeMap::new(),
             syncing: BTreeSet::new(),
             faults,
+            founds_by_two,
+            survivor: None,
             pause,
             next_number: 0,
             callers: 0,
@@ -269,6 +324,7 @@ impl World {
             answers_since_heal: BTreeSet::new(),
             reader: Reader { at: Seat::First, attempt: 0, events: Vec::new(), missed: Vec::new() },
             history: Vec::new(),
+            deployed: 0,
             was_active: [false; 2],
             healed: false,
             seen: BTreeMap::new(),
@@ -278,8 +334,15 @@ impl World {
 
     fn run(&mut self) -> Result<(), String> {
         for seat in Seat::ALL {
-            let after = self.micros(0, 500_000);
+            let is_late = self.founds_by_two && seat == Seat::Second;
+            let after = if is_late { self.micros(5_000_000, 10_000_000) } else { self.micros(0, 500_000) };
             self.at(after, Event::Start(seat));
+        }
+        if self.founds_by_two {
+            for _ in 0..3 {
+                let after = self.micros(100_000, 4_000_000);
+                self.at(after, Event::FoundByTwo);
+            }
         }
         self.at(Duration::from_secs(2), Event::Ask { client: 0, attempt: 1 });
         self.at(Duration::from_secs(2), Event::Read { attempt: 1 });
@@ -375,6 +438,8 @@ impl World {
             Event::RollBack { seat, life, to } => self.roll_back(seat, life, to),
             Event::Fault(fault) => self.fault(fault),
             Event::Appoint { stopped } => self.appoint(stopped),
+            Event::FoundByTwo => self.order(Seat::First, Order::Found),
+            Event::Insist => self.insist(),
             Event::Ask { client, attempt } => self.ask(client, attempt),
             Event::Read { attempt } => self.read(attempt),
             Event::Compare => self.compare(),
@@ -459,6 +524,7 @@ impl World {
         let is_active = self.hosts[seat as usize].is_active();
         if is_active && !core::mem::replace(&mut self.was_active[seat as usize], is_active) {
             self.activated(seat)?;
+            self.see_founding(seat);
         }
         self.was_active[seat as usize] = is_active;
         for left in left {
