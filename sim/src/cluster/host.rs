@@ -15,7 +15,6 @@ use baton_protocol::record::{Offset, Position, Record};
 use baton_protocol::register::{Seat, Voter};
 use baton_protocol::time::{Instant, Now, Timestamp};
 use baton_protocol::watch::{Watch, WatchMachine};
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -43,7 +42,8 @@ pub struct Disk {
     records: Vec<Record>,
     /// Images that are whole, oldest first.
     images: Vec<(Position, Arc<[u8]>)>,
-    cells: BTreeMap<&'static str, Arc<[u8]>>,
+    /// In the order of their names.
+    cells: Vec<(&'static str, Arc<[u8]>)>,
     /// Told but not yet synced, in order.
     unsynced: Vec<Change>,
     /// What the last sync is to confirm.
@@ -160,12 +160,20 @@ impl Disk {
 
     /// The value of a cell.
     pub(super) fn cell(&self, name: &str) -> Option<&[u8]> {
-        self.cells.get(name).map(|bytes| &**bytes)
+        self.cells.iter().find(|(its, _)| *its == name).map(|(_, bytes)| &**bytes)
+    }
+
+    fn put(&mut self, name: &'static str, value: Arc<[u8]>) {
+        match self.cells.binary_search_by_key(&name, |(its, _)| its) {
+            Ok(at) => self.cells[at].1 = value,
+            Err(at) => self.cells.insert(at, (name, value)),
+        }
     }
 
     /// Makes the first so many changes durable.
     pub(super) fn sync(&mut self, count: usize) -> Stored {
-        for change in self.unsynced.drain(..count) {
+        let changes: Vec<Change> = self.unsynced.drain(..count).collect();
+        for change in changes {
             match change {
                 Change::Append(generation, record) => {
                     let end = self.records.last().map_or(self.begin, |record| record.id.after());
@@ -183,7 +191,7 @@ impl Disk {
                 Change::Install(generation, at, image, cell, value) => {
                     self.generation = generation;
                     (self.begin, self.records, self.images) = (at, Vec::new(), vec![(at, image)]);
-                    self.cells.insert(cell, value);
+                    self.put(cell, value);
                 }
                 Change::Release(before) => {
                     assert!(self.images.last().is_some_and(|(at, _)| before <= at.offset), "an image covers it");
@@ -194,7 +202,7 @@ impl Disk {
                 }
                 Change::Put(number, cell, value) => {
                     self.puts = number;
-                    self.cells.insert(cell, value);
+                    self.put(cell, value);
                 }
             }
         }

@@ -29,19 +29,30 @@ impl World {
         decided[0].filter(|_| is_known && is_quiet)
     }
 
+    /// The decided record, when the active is alone, the watch knows of that, and the standby is away.
+    fn alone(&self) -> Option<EpochRecord> {
+        let active = self.pair(self.active()?)?;
+        let known = active.known().filter(|known| known.mode == Mode::Alone && self.survivor.is_none())?;
+        let decided = self.watch.voter()?.decided().map(|decided| decided.record);
+        let is_away = !self.links.contains_key(&(Seat::First, Seat::Second));
+        (is_away && !active.is_asking() && decided == Some(known)).then_some(known)
+    }
+
     pub(super) fn disaster(&mut self) -> Result<(), String> {
-        let Some(known) = self.known_to_all() else { return Ok(()) };
-        let standby = known.active.peer();
-        let (survivor, lost, order) = match self.choice.below(3) {
-            0 if known.mode == Mode::Alone => (standby, vec![known.active], Order::AcceptLoss),
-            1 => (standby, vec![known.active, Seat::Watch], Order::Force),
-            _ => (known.active, vec![standby, Seat::Watch], Order::Force),
+        let (known, survivor, order) = match (self.alone(), self.known_to_all()) {
+            (Some(known), _) => (known, known.active.peer(), Order::AcceptLoss),
+            (None, Some(known)) => {
+                let survivor = if self.choice.below(2) == 0 { known.active } else { known.active.peer() };
+                (known, survivor, Order::Force)
+            }
+            (None, None) => return Ok(()),
         };
         // What is on its way to the disk of the survivor would have to be counted too.
         if self.hosts[survivor as usize].disk.is_busy() || !self.forgive(survivor)? {
             return Ok(());
         }
-        for seat in lost {
+        let is_lost = |seat: &Seat| order == Order::Force || *seat == known.active;
+        for seat in survivor.others().into_iter().filter(is_lost) {
             self.crash(seat);
             if seat == Seat::Watch {
                 self.watch.wipe();

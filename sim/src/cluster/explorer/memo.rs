@@ -111,7 +111,8 @@ impl Parts {
             is_busy: host.disk().is_busy(),
             is_coupled: pair.and_then(|pair| pair.known()).is_some_and(|known| known.mode == Mode::Coupled),
             decided: host.voter().and_then(|voter| voter.decided()),
-            host,
+            // A copy takes no more memory than it needs.
+            host: host.clone(),
         })
     }
 

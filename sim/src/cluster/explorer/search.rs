@@ -126,15 +126,17 @@ impl<'p> Search<'p> {
         let mut origins: Vec<Vec<Origin>> = Vec::new();
         let mut level = vec![start];
         while !level.is_empty() && !self.is_over.load(Ordering::Relaxed) {
-            let mut next = Vec::new();
-            let mut from = Vec::new();
-            for (small, origin) in self.next_level(&level, &mut movers).into_iter().flatten() {
-                next.push(small);
+            let found = self.next_level(&level, &mut movers);
+            // Levels are long.
+            drop(level);
+            let mut from = Vec::with_capacity(found.iter().map(Vec::len).sum());
+            level = Vec::with_capacity(from.capacity());
+            for (small, origin) in found.into_iter().flatten() {
+                level.push(small);
                 from.push(origin);
             }
-            explored.depth += usize::from(!next.is_empty());
+            explored.depth += usize::from(!level.is_empty());
             origins.push(from);
-            level = next;
         }
         explored.states = self.states.into_inner();
         explored.steps = self.steps.into_inner();

@@ -16,7 +16,8 @@ pub fn a_take_over_that_may_be_decided_is_resolved() {
     cluster.at_each_moment(millis(20), |cluster| {
         cluster.cut(Second, Watch);
         cluster.resume(First);
-        cluster.run_for(secs(1));
+        // Until it asks anew.
+        cluster.run_for(secs(4));
         cluster.mend(Second, Watch);
         cluster.until_coupled(secs(15));
         cluster.must("nothing is lost", |cluster| cluster.numbers() == [1]);
@@ -45,6 +46,24 @@ pub fn a_founding_that_is_interrupted_is_finished() {
             cluster.mend_all();
             cluster.until_coupled(secs(15));
         }
+    });
+}
+
+/// W2: the first node was interrupted once, and has begun again. At any moment of that it is cut off, so that the others resolve what
+/// they have voted for, and it learns of that.
+pub fn a_founding_that_is_interrupted_twice_is_finished() {
+    let mut cluster = Cluster::switched_off();
+    cluster.start_all();
+    cluster.at_each_moment(millis(10), |cluster| {
+        cluster.kill(First);
+        cluster.start(First);
+        cluster.run_for(Timing::DEFAULT.heartbeat - millis(20));
+        cluster.at_each_moment(millis(100), |cluster| {
+            cluster.isolate(First);
+            cluster.run_for(secs(5));
+            cluster.mend_all();
+            cluster.until_coupled(secs(15));
+        });
     });
 }
 

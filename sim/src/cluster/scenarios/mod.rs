@@ -102,6 +102,7 @@ pub const ALL: &[Scenario] = scenarios! {
         looks::a_lost_word_is_said_again;
     "W1" => found_by_worlds::a_take_over_that_may_be_decided_is_resolved;
     "W2" => found_by_worlds::a_founding_that_is_interrupted_is_finished,
+        found_by_worlds::a_founding_that_is_interrupted_twice_is_finished,
         found_by_worlds::a_founding_by_two_that_is_interrupted_is_finished;
     "W3" => found_by_worlds::a_node_that_waits_to_stop_is_forced;
     "W4" => found_by_worlds::what_was_decided_before_excludes_nobody;
