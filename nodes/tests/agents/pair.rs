@@ -86,6 +86,16 @@ async fn jobs_go_on_when_the_active_director_hands_over() {
         it.order_is("alone_0", "Finished").await?;
         it.start(SECOND)?;
         is_active(it, AGENT).await?;
+
+        // One that is stopped without that is not followed by the other one.
+        it.api(AGENT)?.post("/agent/api/terminate", "{}").await?;
+        assert!(it.ended(AGENT).await?.success());
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let status = it.api(SECOND)?.get("/agent/api").await?;
+        assert_eq!(status["director"]["cluster"]["part"], "standby", "{status}");
+        it.ctl(&["appoint", "--at", SECOND, "--yes"])?;
+        it.start(AGENT)?;
+        is_active(it, SECOND).await?;
         Ok(())
     })
     .await;

@@ -5,18 +5,16 @@
 //! increase, and replay leads to the state that is there.
 
 mod effects;
+mod observe;
 
 use super::disk::Disk;
-use crate::disk::events_in;
 use crate::process::Process;
 use crate::setup::{agent, controller_config, director_config};
 use baton_machine::attempt::Attempt;
-use baton_machine::codec::Stamped;
 use baton_machine::controller::{Controller, ControllerInput};
 use baton_machine::director::{Director, DirectorInput};
 use baton_machine::host::{CallerId, RecordReader, Reply};
 use baton_machine::link::{Ending, LinkId, LinkInput};
-use baton_machine::replica::Replica;
 use baton_machine::subagent::{Subagent, SubagentConfig, SubagentHint, SubagentInput};
 use baton_machine::timing::Timing;
 use baton_protocol::journal::{Journal, Recovered};
@@ -34,8 +32,6 @@ use baton_protocol::watch::{Outgoing as WatchOutgoing, Watch, WatchMachine};
 use baton_workflow::id::{ExternalOrderName, OrderId, OrderWatchPath, SubagentId};
 use baton_workflow::json::from_text;
 use baton_workflow::model::command::Command;
-use baton_workflow::model::event::Event;
-use baton_workflow::model::order::{Order, OrderState};
 use std::collections::{BTreeMap, BTreeSet};
 
 const START: i64 = 1_767_225_600_000;
@@ -186,34 +182,6 @@ impl World {
         });
     }
 
-    pub(crate) fn controller(&self, name: Name) -> &Controller {
-        let Some(Running::Controller(node)) = self.nodes.get(&name) else { panic!("{name:?} does not run") };
-        node.machine()
-    }
-
-    fn controllers(&self) -> impl Iterator<Item = &Controller> {
-        [C1, C2].into_iter().filter(|name| self.nodes.contains_key(name)).map(|name| self.controller(name))
-    }
-
-    pub(crate) fn director(&self, name: Name) -> &Director {
-        let Some(Running::Director(node)) = self.nodes.get(&name) else { panic!("{name:?} does not run") };
-        node.machine()
-    }
-
-    pub(crate) fn is_running(&self, name: Name) -> bool {
-        self.nodes.contains_key(&name)
-    }
-
-    /// Whether it is the active one of a coupled pair.
-    pub(crate) fn is_coupled_pair(&self, name: Name) -> bool {
-        let pair = match self.nodes.get(&name) {
-            Some(Running::Controller(node)) if node.machine().is_working() => node.machine().pair(),
-            Some(Running::Director(node)) if node.machine().is_working() => node.machine().pair(),
-            _ => None,
-        };
-        pair.and_then(Pair::known).is_some_and(|known| known.mode == baton_protocol::register::Mode::Coupled)
-    }
-
     /// Starts a process from its disk.
     pub(crate) fn start(&mut self, name: Name) {
         let life = self.lives.entry(name).or_default();
@@ -338,11 +306,6 @@ impl World {
         [C1, C2].into_iter().find(is_working).expect("a controller that works")
     }
 
-    /// Whether a command can be given now: there is one controller that works, and its pair is coupled.
-    pub(crate) fn has_controller(&self) -> bool {
-        [C1, C2].into_iter().filter(|name| self.is_coupled_pair(*name)).count() == 1
-    }
-
     /// Orders something of a node of a pair, and does not wait for the answer.
     pub(crate) fn give_order(&mut self, name: Name, order: PairOrder) {
         let caller = CallerId(self.count);
@@ -371,54 +334,6 @@ impl World {
         ));
     }
 
-    /// All events on the disk of a node.
-    pub(crate) fn events(&self, name: Name) -> Vec<Stamped> {
-        events_in(&self.disks[&name].records)
-    }
-
-    /// The events of an order on the disk of a node.
-    pub(crate) fn events_of(&self, name: Name, id: &str) -> Vec<&'static str> {
-        let is_its = |event: &Event| matches!(event, Event::Order(order_id, _) if order_id.as_str() == id);
-        self.events(name).iter().filter(|it| is_its(&it.event)).map(|it| it.event.type_name()).collect()
-    }
-
-    pub(crate) fn is_finished(&self, id: &str) -> bool {
-        let id = OrderId::new(id);
-        let is_finished = |order: &Order| matches!(order.state, OrderState::Finished);
-        self.controllers().any(|controller| controller.state().order(&id).is_some_and(is_finished))
-    }
-
-    /// Where the process of an order runs.
-    pub(crate) fn runs(&self, id: &str) -> Option<Name> {
-        self.processes.keys().find(|(_, attempt)| attempt.order_id.as_str() == id).map(|(name, _)| *name)
-    }
-
-    /// Both nodes of a pair know the same, and what is on their disks says so.
-    pub(crate) fn check_equal(&mut self, one: Name, other: Name) {
-        self.run_for(Duration::from_millis(100));
-        let (ours, theirs) = (&self.disks[&one], &self.disks[&other]);
-        assert_eq!(ours.end(), theirs.end());
-        // What both have not released.
-        let both = ours.recovered().released.max(theirs.recovered().released);
-        assert_eq!(ours.records_from(both), theirs.records_from(both));
-        let events = self.events(one);
-        assert!(events.is_sorted_by(|a, b| a.event_id < b.event_id), "event ids do not increase at {one:?}");
-        let live = |name| match name {
-            C1 | C2 => self.controller(name).replica(),
-            _ => self.director(name).replica(),
-        };
-        live(one).check_equal(live(other));
-        live(one).check_equal(&self.rebuild(other));
-    }
-
-    fn rebuild(&self, name: Name) -> Replica {
-        let (image, records) = self.disks[&name].content();
-        match name {
-            C1 | C2 => Controller::rebuild(&controller_config(), image, records).expect("recovery"),
-            _ => Director::rebuild(image, records).expect("recovery"),
-        }
-    }
-
     /// The files in a watched directory change, and whoever watches it is told.
     pub(crate) fn set_files(&mut self, watch: &str, names: &[&str]) {
         let watch = OrderWatchPath::new(watch);
@@ -427,18 +342,6 @@ impl World {
         for name in watching {
             self.arrive(name, Arrival::Directory(watch.clone()));
         }
-    }
-
-    pub(crate) fn describe(&self) -> String {
-        let parts = [C1, C2, D1, D2].into_iter().filter(|name| self.is_running(*name)).map(|name| match name {
-            C1 | C2 => format!("{name:?} {:?}", self.controller(name).pair().map(Pair::part)),
-            _ => format!("{name:?} {:?}", self.director(name).pair().map(Pair::part)),
-        });
-        format!(
-            "{} {:?}",
-            parts.collect::<Vec<_>>().join(", "),
-            self.events(C1).iter().rev().take(5).collect::<Vec<_>>()
-        )
     }
 
     pub(crate) fn run_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) -> Duration {
