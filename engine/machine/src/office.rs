@@ -77,15 +77,10 @@ impl Office {
         self.pair.as_ref().is_none_or(Pair::is_writing)
     }
 
-    /// Whether this node can be sure that no other one is active: nobody may take over from it, or who might was heard a moment
-    /// ago. One that cannot be sure must not keep alive what its successor may take for dead.
+    /// Whether this node can be sure that no other one was active a moment ago: see [`Pair::is_sure`]. One that cannot must not
+    /// keep alive what its successor may take for dead.
     pub(crate) fn is_sure(&self, now: Instant, role: Role) -> bool {
-        let Some(pair) = &self.pair else { return true };
-        match role {
-            Role::Alone => true,
-            Role::Coupled { .. } => !pair.is_peer_lost(now),
-            Role::Following { .. } => false,
-        }
+        self.pair.as_ref().is_none_or(|pair| pair.is_sure(now, role))
     }
 
     /// For how long one that has been replaced may take itself for active, after its successor took over.

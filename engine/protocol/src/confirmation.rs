@@ -14,8 +14,8 @@ use alloc::collections::VecDeque;
 /// The questions of an active to its standby.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Confirmations {
-    /// Wanted and not yet confirmed: the numbers of the question under way and of the next one, each with the end of what is
-    /// to be committed besides.
+    /// Wanted and not yet confirmed: their numbers, each with the end of what is to be committed besides. The question under way and
+    /// the next one; and those which are answered and wait for commits, one for each end of the journal at most.
     open: VecDeque<(u64, Offset)>,
     /// How many were wanted.
     wanted: u64,
@@ -55,6 +55,11 @@ impl Confirmations {
         }
     }
 
+    /// Whether the standby has yet to answer something.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.answered < self.wanted
+    }
+
     /// Up to which number they are confirmed.
     pub(crate) fn confirmed(&self) -> u64 {
         self.confirmed
@@ -67,6 +72,13 @@ impl Confirmations {
             self.open.pop_front_if(|(number, before)| *number <= answered && *before <= committed)
         {
             self.confirmed = number;
+        }
+        // Of several that are answered and wait for the same commit, the last is enough.
+        while let [(_, before), (number, after), ..] = self.open.make_contiguous()[..]
+            && number <= answered
+            && before == after
+        {
+            self.open.pop_front();
         }
         if !is_coupled {
             (self.asked, self.answered) = (self.wanted, self.wanted);
@@ -104,6 +116,20 @@ mod tests {
         assert_eq!(questions.confirmed(), 1, "alone, but not all is committed");
         questions.settle(Offset(6), false);
         assert_eq!((questions.confirmed(), questions.ask()), (2, None));
+    }
+
+    #[test]
+    fn what_is_answered_and_not_committed_does_not_pile_up() {
+        let mut questions = Confirmations::default();
+        for number in 1..100 {
+            assert_eq!(questions.want(Offset(5)), number);
+            assert_eq!(questions.ask(), Some(number));
+            questions.answered(number);
+            questions.settle(Offset(4), true);
+            assert_eq!((questions.open.len(), questions.is_unanswered(), questions.confirmed()), (1, false, 0));
+        }
+        questions.settle(Offset(5), true);
+        assert_eq!((questions.open.len(), questions.confirmed()), (0, 99));
     }
 
     #[test]

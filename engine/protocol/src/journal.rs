@@ -355,6 +355,11 @@ impl Journal {
         }
     }
 
+    /// Whether the standby has yet to answer a question.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.confirmations.is_unanswered()
+    }
+
     /// The question that the standby is to be asked now, or once more.
     pub(crate) fn ask_confirmation(&mut self) -> Option<u64> {
         self.confirmations.ask()

@@ -257,6 +257,11 @@ impl<M: Machine> Outbox<'_, M> {
         Ok(())
     }
 
+    /// Lets the standby be asked whether it follows, if there is one, although nobody waits for that.
+    pub(crate) fn want_confirmation(&mut self) {
+        self.journal.want_confirmation();
+    }
+
     /// The question that the standby is to be asked, or asked once more, whether it follows.
     pub(crate) fn ask_confirmation(&mut self) -> Option<u64> {
         self.journal.ask_confirmation()

@@ -485,8 +485,7 @@ impl Controller {
     fn let_out(&mut self, turn: Turn<'_>, is_written: bool, out: &mut Outbox<'_, Self>) {
         for (lane, outgoing) in core::mem::take(&mut self.outgoing) {
             let is_question = matches!(outgoing, Outgoing::Seen);
-            let is_shown = is_question || matches!(outgoing, Outgoing::Reply(_));
-            let fence = if is_shown && !is_written { out.confirmed() } else { out.committed() };
+            let fence = if is_written { out.committed() } else { out.confirmed() };
             if out.promise(fence, lane, outgoing).is_err() {
                 match lane {
                     Lane::Link(link) => self.give_up_later(turn, link),

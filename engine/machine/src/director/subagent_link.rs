@@ -218,7 +218,7 @@ impl Director {
                 if let Some(session) = subagent.session() {
                     let heard = session.heard;
                     let (link, session) = (session.link, session.number);
-                    let heard = if is_sure { heard } else { 0 };
+                    let heard = is_sure.then_some(heard);
                     self.arm(turn, id, SubagentReason::Beat, self.config.timing.heartbeat);
                     say_now(link, &ToSubagent::Beat { session, heard }, out);
                 }

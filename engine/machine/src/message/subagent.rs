@@ -62,8 +62,9 @@ pub enum ToSubagent {
     Beat {
         /// The session.
         session: u64,
-        /// Number of the subagent's last sign of life; zero for the answer to the coupling.
-        heard: u64,
+        /// Number of the subagent's last sign of life; zero for the answer to the coupling. None: the director cannot be sure that
+        /// it is still active, so the lease is not renewed.
+        heard: Option<u64>,
     },
 }
 

@@ -273,9 +273,13 @@ impl Subagent {
         let Some(current) = self.session.as_mut().filter(|current| current.is(link, session)) else { return };
         current.silent_since = now.instant;
         self.deadlines.set(Reason::Silence, now.instant + self.config.timing.subagent_silence);
-        self.renew_lease(0, out);
+        // All but signs of life leave a director when it is sure that no other one is active.
+        match &message {
+            ToSubagent::Beat { heard, .. } => heard.iter().for_each(|heard| self.renew_lease(*heard, out)),
+            _ => self.renew_lease(0, out),
+        }
         match message {
-            ToSubagent::Couple(_) => {}
+            ToSubagent::Couple(_) | ToSubagent::Beat { .. } => {}
             ToSubagent::Launch { number, attempt, spec, .. } => {
                 if self.is_next(link, number, out) {
                     self.launch(attempt, spec, out);
@@ -290,7 +294,6 @@ impl Subagent {
                 Some(freed) => self.free(freed, out),
                 None => self.hang_up(link, format!("report {until} was acknowledged but never made"), out),
             },
-            ToSubagent::Beat { heard, .. } => self.renew_lease(heard, out),
         }
     }
 
@@ -483,6 +486,10 @@ impl Machine for Subagent {
         if self.deadlines.get(&Reason::Lease).is_some_and(|until| until <= now.instant) {
             self.deadlines.cancel(&Reason::Lease);
             self.end_all(out);
+            // Nothing is to be started without a lease. Who is sure to be the director couples anew.
+            if let Some(link) = self.session.as_ref().map(|session| session.link) {
+                self.hang_up(link, String::from("the director has not been sure for too long that it is active"), out);
+            }
         }
         match input {
             Input::Start { seed } => {

@@ -98,7 +98,7 @@ fn of_subagents() {
 fn of_directors() {
     hears(Name::Director, Name::First, |session, _| {
         let said = NUMBERS.map(|number| {
-            [ToSubagent::Received { session, until: number }, ToSubagent::Beat { session, heard: number.min(1) }]
+            [ToSubagent::Received { session, until: number }, ToSubagent::Beat { session, heard: Some(number.min(1)) }]
         });
         said.into_iter().flatten().collect()
     });

@@ -38,8 +38,12 @@ impl Bench {
     }
 
     fn step(&mut self, input: Input<SubagentInput>) -> Vec<SubagentHint> {
+        self.step_at(Instant::ZERO, input)
+    }
+
+    fn step_at(&mut self, instant: Instant, input: Input<SubagentInput>) -> Vec<SubagentHint> {
         let mut effects = Vec::new();
-        let now = Now { instant: Instant::ZERO, timestamp: Timestamp::from_millis(0) };
+        let now = Now { instant, timestamp: Timestamp::from_millis(0) };
         self.node.step(now, input, &mut effects);
         let hints = effects.into_iter().map(|effect| match effect {
             Effect::Hint(hint) => hint,
@@ -217,4 +221,43 @@ fn a_director_that_knows_more_than_was_told_gets_another_run() {
     bench.ended(&attempt(1));
     let other = run_of(&bench.couple(LinkId(3), Some(run), 1_000, false)).expect("coupled");
     assert_ne!(run, other);
+}
+
+/// A director that is not sure to be active keeps the link alive, but not the processes; and then it can start nothing.
+#[test]
+fn without_a_lease_nothing_runs_and_nothing_is_started() {
+    let mut bench = Bench::new();
+    bench.couple(LINK, None, 0, false);
+    let leased = bench.launch(&attempt(1));
+    bench.input(SubagentInput::Started { attempt: attempt(1), pid: 1 });
+    let lease = Timing::DEFAULT.reconnect_timeout;
+    assert!(leased.contains(&SubagentHint::Lease { until: Instant::ZERO + lease }), "{leased:?}");
+    // Signs of life that renew nothing.
+    let mut at = Instant::ZERO;
+    while at + Duration::from_secs(1) < Instant::ZERO + lease {
+        at = at + Duration::from_secs(1);
+        bench.step_at(at, Input::Due);
+        let beat =
+            frame::decode(&encode_message(&ToSubagent::Beat { session: 1, heard: None }).unwrap(), 1..=1).unwrap();
+        let input = LinkInput::Received { link: LINK, frame: beat };
+        let hints = bench.step_at(at, Input::Arrived(SubagentInput::Link(input)));
+        assert_eq!(hints, [], "at {at:?}");
+    }
+    // What arrives when it is over comes too late, even if the deadline was not looked at before.
+    bench.numbers += 1;
+    let spec = ProcessSpec {
+        label: "label".into(),
+        program: Program::Script("script".into()),
+        environment: Vec::new(),
+        files: Vec::new(),
+        working_directory: None,
+        v1_compatible: false,
+    };
+    let launch = ToSubagent::Launch { session: 1, number: bench.numbers, attempt: attempt(2), spec };
+    let launch = frame::decode(&encode_message(&launch).unwrap(), 1..=1).unwrap();
+    let input = SubagentInput::Link(LinkInput::Received { link: LINK, frame: launch });
+    let hints = bench.step_at(Instant::ZERO + lease, Input::Arrived(input));
+    assert!(hints.contains(&SubagentHint::Kill { attempt: attempt(1), signal: Signal::Kill }), "{hints:?}");
+    assert!(hints.iter().any(|hint| matches!(hint, SubagentHint::Link(LinkHint::HangUp { .. }))), "{hints:?}");
+    assert!(!hints.iter().any(|hint| matches!(hint, SubagentHint::Start { .. })), "{hints:?}");
 }

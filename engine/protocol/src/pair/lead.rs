@@ -63,7 +63,7 @@ impl Pair {
         self.tell_committed(out);
         self.couple(now, out);
         self.uncouple(now, out);
-        self.confirm(out);
+        self.confirm(now, out);
     }
 
     /// The standby wants records.
@@ -272,22 +272,29 @@ impl Pair {
     }
 
     /// Asks the standby whether it still follows, when somebody waits for that.
-    fn confirm<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
+    fn confirm<M: Paired>(&mut self, now: Instant, out: &mut Outbox<'_, M>) {
         // A standby that has acknowledged nothing yet does not follow yet.
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.acked.is_some()) else { return };
         let Some(number) = out.ask_confirmation().filter(|number| *number > stream.asked) else { return };
         stream.asked = number;
         let session = stream.session;
+        if self.asked.is_none_or(|(before, _)| before != number) {
+            self.asked = Some((number, now));
+        }
         if self.config.bugs.has(Bug::ShowUnconfirmed) {
             return out.confirm(number);
         }
         self.hint(self.config.seat.peer(), Message::Confirm { session, number }, out);
     }
 
-    /// The question, or the answer, may be lost.
-    pub(super) fn confirm_once_more(&mut self) {
+    /// The question, or the answer, may be lost. And with each heartbeat it is asked anyway: a standby that lives but is not heard
+    /// by, must not be waited for by who looks next.
+    pub(super) fn confirm_once_more<M: Paired>(&mut self, out: &mut Outbox<'_, M>) {
         if let Some(stream) = &mut self.stream {
             stream.asked = 0;
+        }
+        if self.is_active() {
+            out.want_confirmation();
         }
     }
 
@@ -295,6 +302,7 @@ impl Pair {
     pub(super) fn confirmed<M: Paired>(&mut self, session: Session, number: u64, out: &mut Outbox<'_, M>) {
         let is_present = self.stream.as_ref().is_some_and(|stream| stream.session == session);
         if is_present && self.is_active() {
+            self.followed = self.asked.filter(|(asked, _)| *asked == number).map(|(_, at)| at).max(self.followed);
             out.confirm(number);
         }
     }
@@ -356,13 +364,15 @@ impl Pair {
         self.ask(now, Change::Uncouple, out);
     }
 
-    /// No sign of life of the standby, or it has acknowledged nothing for as long.
+    /// No sign of life of the standby, or it has acknowledged nothing, or answered no question, for as long.
     fn is_standby_lost<M: Paired>(&mut self, now: Instant, out: &Outbox<'_, M>) -> bool {
         let marks = out.journal().watermarks();
+        let is_waiting = marks.committed < marks.durable || out.journal().is_unanswered();
+        let seen = (marks.committed, marks.confirmed);
         self.waiting = match self.waiting {
-            _ if marks.committed >= marks.durable => None,
-            Some((before, since)) if before == marks.committed => Some((before, since)),
-            _ => Some((marks.committed, now)),
+            _ if !is_waiting => None,
+            Some((before, since)) if before == seen => Some((before, since)),
+            _ => Some((seen, now)),
         };
         let is_stuck = self.waiting.is_some_and(|(_, since)| now > since + self.config.timing.silence);
         self.is_peer_lost(now) || is_stuck

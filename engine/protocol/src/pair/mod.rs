@@ -37,6 +37,7 @@ use planted::Bugs;
 use timing::Timing;
 
 use crate::deadline::Deadlines;
+use crate::journal::Role;
 use crate::machine::Machine;
 use crate::outbox::Outbox;
 use crate::random::Random;
@@ -361,8 +362,12 @@ pub struct Pair {
     is_rolling_back: bool,
     /// While storage has something to do: what it had confirmed, and since when that has not changed.
     storage: Option<((Offset, u64), Instant)>,
-    /// While commits wait: what was committed, and since when that has not changed.
-    waiting: Option<(Offset, Instant)>,
+    /// While the standby is waited for: what was committed and confirmed, and since when that has not changed.
+    waiting: Option<((Offset, u64), Instant)>,
+    /// Of the active: the question whether the standby follows that was asked last, and when it was asked first.
+    asked: Option<(u64, Instant)>,
+    /// Of the active: a moment at which the standby still followed.
+    followed: Option<Instant>,
     happened: Vec<Happened>,
 }
 
@@ -416,6 +421,8 @@ impl Pair {
             is_rolling_back: false,
             storage: None,
             waiting: None,
+            asked: None,
+            followed: None,
             happened: Vec::new(),
         })
     }
@@ -562,6 +569,17 @@ impl Pair {
         self.known
     }
 
+    /// Whether this node, being active, can be sure that no other one was active within the time of silence: nobody may take over
+    /// from it, or who might has said so in answer to a question that was asked since.
+    #[must_use]
+    pub fn is_sure(&self, now: Instant, role: Role) -> bool {
+        match role {
+            Role::Alone => true,
+            Role::Coupled { .. } => self.followed.is_some_and(|at| now < at + self.config.timing.silence),
+            Role::Following { .. } => false,
+        }
+    }
+
     /// What this node votes.
     #[must_use]
     pub fn voter(&self) -> &Voter {
@@ -659,7 +677,7 @@ impl Pair {
             self.join(out);
         }
         self.repeat_committed(out);
-        self.confirm_once_more();
+        self.confirm_once_more(out);
     }
 
     /// Says that this node lives, and what it knows.

@@ -62,3 +62,15 @@ pub fn a_lost_word_is_said_again() {
     cluster.until("it is shown", secs(2), |cluster| cluster.shown(look).is_some());
     cluster.must("the pair is still coupled", Cluster::is_coupled);
 }
+
+/// A standby that lives but hears nothing of the active does not answer. It counts as lost after the time of silence, also when
+/// nothing is written meanwhile, and then a look needs nobody.
+pub fn a_deaf_standby_does_not_keep_looks_waiting() {
+    let mut cluster = Cluster::coupled();
+    cluster.cut_one_way(First, Second);
+    let look = cluster.look(First);
+    cluster.until("it is shown", Timing::TARGET, |cluster| cluster.shown(look).is_some());
+    let look = cluster.look(First);
+    cluster.until("it is shown at once", millis(10), |cluster| cluster.shown(look).is_some());
+    cluster.must("one is active", Cluster::is_one_active);
+}

@@ -99,7 +99,8 @@ pub const ALL: &[Scenario] = scenarios! {
     "L1" => looks::a_replaced_node_that_was_paused_shows_nothing,
         looks::a_replaced_node_that_is_cut_off_shows_nothing,
         looks::who_looks_is_answered_soon,
-        looks::a_lost_word_is_said_again;
+        looks::a_lost_word_is_said_again,
+        looks::a_deaf_standby_does_not_keep_looks_waiting;
     "W1" => found_by_worlds::a_take_over_that_may_be_decided_is_resolved;
     "W2" => found_by_worlds::a_founding_that_is_interrupted_is_finished,
         found_by_worlds::a_founding_that_is_interrupted_twice_is_finished,
