@@ -225,6 +225,7 @@ impl Officer for Director {
             out.withdraw(&Lane::Link(link));
             say_now(link, &FromAgent::Refused { problem: self.office.is_not_active() }, out);
             self.forget_controller_link(link);
+            self.deadlines.set(Reason::Uncoupled(link), self.now + self.config.timing.agent_silence);
         }
         self.forget_work();
     }

@@ -163,6 +163,8 @@ pub struct Director {
     may_unpark: bool,
     /// The time of day of the last step.
     last_clock: Timestamp,
+    /// When this step is.
+    now: Instant,
     deadlines: Deadlines<Reason>,
     alarms: Alarms<Alarm>,
     clock_check: Option<Instant>,
@@ -235,6 +237,7 @@ impl Director {
             parking: Parking::default(),
             may_unpark: false,
             last_clock: Timestamp::MIN,
+            now: Instant::ZERO,
             deadlines: Deadlines::new(),
             alarms: Alarms::new(),
             clock_check: None,
@@ -491,6 +494,7 @@ impl Machine for Director {
     type Promise = Outgoing;
 
     fn step(&mut self, now: Now, input: Input<DirectorInput>, out: &mut Outbox<'_, Self>) {
+        self.now = now.instant;
         if let Input::Start { seed } = input {
             (self.seed, self.random) = (seed, Random::new(seed));
         }

@@ -238,3 +238,18 @@ fn a_director_that_was_away_for_long_gets_an_image() {
     world.kill(D1);
     ran_once(&mut world, "P");
 }
+
+#[test]
+fn an_agent_gets_a_second_director_while_a_job_runs() {
+    let mut world = World::with_one_director();
+    world.run_order("O", &job_at("three", "out one\\nsleep 30000\\nout two"));
+    world.run_until("running", |world| world.runs("O") == Some(S3));
+    world.add_director();
+    world.settle(D1);
+    world.check_equal(D1, D2);
+    world.kill(D1);
+    ran_once(&mut world, "O");
+    world.start(D1);
+    world.settle(D2);
+    world.check_equal(D1, D2);
+}

@@ -119,6 +119,8 @@ pub(crate) struct World {
     pub(crate) watching: BTreeSet<(Name, OrderWatchPath)>,
     /// Whether the active controller is the watch of the directors.
     is_controller_watch: bool,
+    /// Whether there are two directors.
+    is_pair: bool,
     /// Over which links the directors reach it.
     watch_links: BTreeMap<Name, LinkId>,
     /// Images are taken after so many records; zero: never.
@@ -128,15 +130,30 @@ pub(crate) struct World {
 impl World {
     /// Both pairs are coupled, and the directors with all subagents and the controller.
     pub(crate) fn new() -> Self {
-        Self::with(false)
+        Self::with(false, true)
+    }
+
+    /// The agent has one director, which is alone.
+    pub(crate) fn with_one_director() -> Self {
+        Self::with(false, false)
+    }
+
+    /// The director of the agent ends, and begins anew as the first of two.
+    pub(crate) fn add_director(&mut self) {
+        self.kill(D1);
+        self.is_pair = true;
+        for name in [D1, D2, DW] {
+            self.start(name);
+        }
+        self.deploy_agent(r#""one", "two""#);
     }
 
     /// The same, and the active controller is the watch of the directors.
     pub(crate) fn watched_by_controllers() -> Self {
-        Self::with(true)
+        Self::with(true, true)
     }
 
-    fn with(is_controller_watch: bool) -> Self {
+    fn with(is_controller_watch: bool, is_pair: bool) -> Self {
         let mut world = Self {
             now: Now { instant: Instant::ZERO, timestamp: Timestamp::from_millis(START) },
             queue: BTreeMap::new(),
@@ -152,25 +169,42 @@ impl World {
             files: BTreeMap::new(),
             watching: BTreeSet::new(),
             is_controller_watch,
+            is_pair,
             watch_links: BTreeMap::new(),
             image_after: 0,
         };
         for name in [C1, C2, CW, D1, D2, DW, S3] {
-            if name != DW || !is_controller_watch {
+            let is_there = match name {
+                DW => is_pair && !is_controller_watch,
+                D2 => is_pair,
+                _ => true,
+            };
+            if is_there {
                 world.start(name);
             }
         }
         world.run_until("controllers", |world| world.is_coupled_pair(C1) && world.controller(C1).is_working());
-        world.command(
-            r#"{"TYPE": "UpdateItems", "operations": [
-                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "AgentRef", "path": "AGENT", "directors": ["one", "two"]}},
-                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "SubagentItem", "id": "one", "agentPath": "AGENT", "uri": "d1"}},
-                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "SubagentItem", "id": "two", "agentPath": "AGENT", "uri": "d2"}},
-                {"TYPE": "AddOrChangeSimple", "item": {"TYPE": "SubagentItem", "id": "three", "agentPath": "AGENT", "uri": "s3"}}
-            ]}"#,
-        );
-        world.settle(D1);
+        world.deploy_agent(if is_pair { r#""one", "two""# } else { r#""one""# });
+        if is_pair {
+            world.settle(D1);
+        } else {
+            let three = SubagentId::new("three");
+            world.run_until("coupled", |world| {
+                world.director(D1).is_coupled() && world.director(D1).is_coupled_with(&three)
+            });
+        }
         world
+    }
+
+    fn deploy_agent(&mut self, directors: &str) {
+        self.command(&format!(
+            r#"{{"TYPE": "UpdateItems", "operations": [
+                {{"TYPE": "AddOrChangeSimple", "item": {{"TYPE": "AgentRef", "path": "AGENT", "directors": [{directors}]}}}},
+                {{"TYPE": "AddOrChangeSimple", "item": {{"TYPE": "SubagentItem", "id": "one", "agentPath": "AGENT", "uri": "d1"}}}},
+                {{"TYPE": "AddOrChangeSimple", "item": {{"TYPE": "SubagentItem", "id": "two", "agentPath": "AGENT", "uri": "d2"}}}},
+                {{"TYPE": "AddOrChangeSimple", "item": {{"TYPE": "SubagentItem", "id": "three", "agentPath": "AGENT", "uri": "s3"}}}}
+            ]}}"#,
+        ));
     }
 
     /// Until this director is active with everything coupled.
@@ -208,6 +242,12 @@ impl World {
                 let mut config = director_config();
                 config.local_subagent = SubagentId::new(if name == D1 { "one" } else { "two" });
                 let machine = Director::recover(config, image, records).expect("recovery");
+                if !self.is_pair {
+                    let alone = Journal::alone(recovered, Limits::DEFAULT);
+                    self.nodes.insert(name, Running::Director(Box::new(Node::new(machine, alone))));
+                    self.step(name, Arrival::Start(seed));
+                    return self.start(S1);
+                }
                 let machine = machine.with_pair(pair(seat));
                 let machine = if self.is_controller_watch { machine.with_controller_as_watch() } else { machine };
                 Running::Director(Box::new(Node::new(machine, following())))
