@@ -38,7 +38,7 @@ impl State {
     /// The event does not fit: it has been decided wrongly, or the record is not of this state.
     pub fn apply(&mut self, event: &Event) -> Checked<()> {
         match event {
-            Event::Order(id, event) => self.apply_order_event(id, event),
+            Event::Order(id, event) => self.apply_counted(id, event),
             Event::Item(event) => self.apply_item_event(event),
             Event::Board(path, event) => {
                 self.notices.apply(path, event);
@@ -98,6 +98,18 @@ impl State {
         self.items.apply(event)
     }
 
+    /// Keeps the numbers of orders in each state.
+    fn apply_counted(&mut self, id: &OrderId, event: &OrderEvent) -> Checked<()> {
+        let state_of = |state: &Self| state.orders.get(id).map(|order| order.state.type_name());
+        let before = state_of(self);
+        let result = self.apply_order_event(id, event);
+        let after = state_of(self);
+        if before != after {
+            self.order_counts.change(before, after);
+        }
+        result
+    }
+
     fn apply_order_event(&mut self, id: &OrderId, event: &OrderEvent) -> Checked<()> {
         if let Some(order) = Order::created_by(id, event) {
             match event {
@@ -133,7 +145,12 @@ impl State {
                 let order = self.existing(id)?;
                 order.apply(event)?;
                 let children: Vec<Order> = children.iter().map(|child| order.forked_child(child)).collect();
-                return children.into_iter().try_for_each(|child| self.insert(child));
+                return children.into_iter().try_for_each(|child| {
+                    let state = child.state.type_name();
+                    self.insert(child)?;
+                    self.order_counts.change(None, Some(state));
+                    Ok(())
+                });
             }
             OrderEvent::OrderJoined { .. } => {
                 let order = self.existing(id)?;
@@ -141,6 +158,8 @@ impl State {
                     let children: Vec<OrderId> = children.iter().map(|child| child.order_id.clone()).collect();
                     order.apply(event)?;
                     for child in children {
+                        let state = self.orders.get(&child).map(|child| child.state.type_name());
+                        self.order_counts.change(state, None);
                         self.remove(&child);
                     }
                     return Ok(());

@@ -103,7 +103,9 @@ impl State {
     /// Adds an order as it is, in whatever state: one of an image, or one about which it is asked what follows.
     pub fn put_order(&mut self, order: Order) {
         self.index(&order);
-        self.orders.insert(order.id.clone(), Box::new(order));
+        let after = order.state.type_name();
+        let before = self.orders.insert(order.id.clone(), Box::new(order));
+        self.order_counts.change(before.map(|before| before.state.type_name()), Some(after));
     }
 
     /// A copy by way of an image, for tests: must be equal.

@@ -11,6 +11,7 @@ pub mod items;
 pub mod job_queue;
 pub mod lock;
 mod obstacles;
+pub mod order_counts;
 mod order_queue;
 pub mod order_watch;
 pub mod plan;
@@ -41,6 +42,7 @@ use board::Notices;
 use core::ops::Bound;
 use items::Items;
 use lock::{LockDecision, Locks};
+use order_counts::OrderCounts;
 use order_watch::{FileWatchState, OrderWatches};
 use plan::Plans;
 use throttle::{Throttle, ThrottleDecision, ThrottleLimit};
@@ -63,6 +65,7 @@ pub struct State {
     orders: BTreeMap<OrderId, Box<Order>>,
     /// The orders of each workflow version which has any.
     orders_by_flow: BTreeMap<WorkflowId, BTreeSet<OrderId>>,
+    order_counts: OrderCounts,
     items: Items,
     locks: Locks,
     notices: Notices,
@@ -93,6 +96,7 @@ impl State {
             controller_id,
             orders: BTreeMap::new(),
             orders_by_flow: BTreeMap::new(),
+            order_counts: OrderCounts::default(),
             items: Items::default(),
             locks: Locks::default(),
             notices: Notices::default(),
@@ -137,6 +141,12 @@ impl State {
     #[must_use]
     pub fn order_count(&self) -> usize {
         self.orders.len()
+    }
+
+    /// How many orders there are in each state.
+    #[must_use]
+    pub fn order_counts(&self) -> &OrderCounts {
+        &self.order_counts
     }
 
     /// The orders of a workflow version.
