@@ -5,6 +5,7 @@ mod agents;
 mod api;
 mod cluster;
 mod examples;
+mod figures;
 mod pair;
 mod process;
 mod run;

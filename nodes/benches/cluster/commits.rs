@@ -3,8 +3,8 @@
 //! it does not. All ways are measured in turns, so that whatever else
 //! the machine does hits all alike.
 
+use crate::figures::Times;
 use crate::real::Failure;
-use crate::real::figures::Times;
 use crate::real::installation::{Installation, Links};
 use baton_machine::controller::ControllerConfig as MachineConfig;
 use baton_machine::replica::Locality;

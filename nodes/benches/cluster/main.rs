@@ -9,6 +9,8 @@
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
 
 mod commits;
+#[path = "../../tests/figures/mod.rs"]
+mod figures;
 #[path = "../../tests/cluster/real/mod.rs"]
 mod real;
 mod requests;

@@ -1,8 +1,8 @@
 //! Commands over the HTTP API, with TLS, by several clients which each have a connection of their own: at a coupled pair, then at its
 //! active node alone. The clients are part of the load: they share the machine.
 
+use crate::figures::Times;
 use crate::real::clients::{Caller, Request};
-use crate::real::figures::Times;
 use crate::real::health::Health;
 use crate::real::installation::{Installation, Links};
 use crate::real::{Access, Failure};

@@ -1,8 +1,8 @@
 //! How long no command is answered when the active node is killed, paused or cut off: from then on until the first command is
 //! answered which was asked for after that.
 
+use crate::figures::Times;
 use crate::real::clients::{Caller, Request};
-use crate::real::figures::Times;
 use crate::real::health::Health;
 use crate::real::installation::{Installation, Links};
 use crate::real::oracle::{Oracle, Told};

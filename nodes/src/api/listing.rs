@@ -35,13 +35,14 @@ const VISITED: usize = 10_000;
 pub(super) async fn overview(api: &Api) -> Result<Answer, Refusal> {
     let status = api.status().await?;
     let Status { controller_id, started_at, orders, items, agents, coupled_agents, .. } = &status;
+    let by_state = status.orders_by_state.iter().map(|(state, count)| (*state, number(*count as u64)));
     let mut members = vec![
         ("id", Value::from(controller_id.as_str())),
         ("version", Value::from(env!("CARGO_PKG_VERSION"))),
         ("startedAt", Value::from(*started_at)),
         ("isActive", Value::Boolean(status.standing.is_active())),
         ("isReady", Value::Boolean(status.is_ready)),
-        ("orders", object([("count", number(*orders as u64))])),
+        ("orders", object([("count", number(*orders as u64)), ("byState", Value::object(by_state))])),
         ("items", object([("count", number(*items as u64))])),
         ("agents", object([("count", number(*agents as u64)), ("coupled", number(*coupled_agents as u64))])),
     ];

@@ -31,6 +31,8 @@ pub struct Status {
     pub lag_time: Option<Duration>,
     /// How many orders there are.
     pub orders: usize,
+    /// How many orders there are in each state that has any.
+    pub orders_by_state: Vec<(&'static str, usize)>,
     /// How many items there are, workflow versions counted singly.
     pub items: usize,
     /// How many agents there are.
@@ -78,6 +80,7 @@ impl Status {
             lag: acked.map(|acked| standing.marks.end.0.saturating_sub(acked.0)),
             lag_time: acked.map(|_| oldest.map_or(Duration::ZERO, age)),
             orders: state.order_count(),
+            orders_by_state: state.order_counts().iter().collect(),
             items: state.items().len(),
             agents,
             coupled_agents,

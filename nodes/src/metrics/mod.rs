@@ -86,8 +86,8 @@ pub struct ControllerMetrics {
     pub commits: CommitTimes,
     /// How many orders there are.
     pub orders: usize,
-    /// How many orders there are in each state, if that is known.
-    pub orders_by_state: Vec<(String, usize)>,
+    /// How many orders there are in each state that has any.
+    pub orders_by_state: Vec<(&'static str, usize)>,
     /// How many items there are.
     pub items: usize,
     /// How many agents there are.
@@ -113,7 +113,7 @@ impl Metrics {
                 is_ready: status.is_ready,
                 commits: status.commits,
                 orders: status.orders,
-                orders_by_state: Vec::new(),
+                orders_by_state: status.orders_by_state.clone(),
                 items: status.items,
                 agents: status.agents,
                 coupled_agents: status.coupled_agents,
@@ -372,7 +372,7 @@ mod tests {
                 is_ready: true,
                 commits,
                 orders: 4,
-                orders_by_state: vec![("Fresh".into(), 4)],
+                orders_by_state: vec![("Fresh", 4)],
                 ..ControllerMetrics::default()
             }),
             director: None,

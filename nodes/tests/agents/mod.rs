@@ -8,7 +8,10 @@ mod strangers;
 use hyper::Method;
 use real::Failure;
 use real::api::{OPERATOR, READER};
-use real::installation::{AGENT, CONTROLLER, Installation, list, subagent, until};
+use real::chaos::{self, Plan};
+use real::installation::{AGENT, CONTROLLER, DEADLINE, Installation, list, subagent, until};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Runs a story with an installation whose jobs write a ledger. Should it fail, what the processes said is told.
@@ -26,8 +29,28 @@ async fn story_of(mut installation: Installation, tell: impl AsyncFnOnce(&mut In
     };
     if let Err(error) = result {
         let logs: Vec<String> =
-            installation.names().iter().map(|name| format!("{name}:\n{}", installation.log(name))).collect();
+            installation.names().iter().map(|name| format!("{name}:\n{}", log(&installation, name))).collect();
         panic!("{error}\n{}", logs.join("\n"));
+    }
+}
+
+fn log(installation: &Installation, name: &str) -> String {
+    std::fs::read_to_string(installation.file(name, "log")).unwrap_or_default()
+}
+
+/// Waits for the end of a process that was told to end.
+async fn ended(installation: &mut Installation, name: &str) -> Result<ExitStatus, Failure> {
+    let began = Instant::now();
+    loop {
+        let child = installation.child(name);
+        if let Some(status) = child.as_mut().ok_or("it does not run")?.try_wait()? {
+            *child = None;
+            return Ok(status);
+        }
+        if began.elapsed() > DEADLINE {
+            return Err(format!("{name} has not ended, though it was told to").into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -61,7 +84,7 @@ async fn jobs_run_on_two_machines_and_go_on_when_one_is_lost() {
         it.add("FIX", "patient_1").await?;
         it.job_has_begun("patient_1", 1).await?;
         it.pause(&subagent(1), true)?;
-        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
         it.add("FIX", "elsewhere_0").await?;
         it.order_is("elsewhere_0", "Finished").await?;
         assert_eq!(it.ledger.of("elsewhere_0")?.begun, vec![subagent(2)]);
@@ -109,7 +132,7 @@ async fn a_stop_lets_jobs_come_to_their_end_and_an_abort_hands_them_over() {
         it.add("FIX", "next_0").await?;
         it.order_is("next_0", "Finished").await?;
         assert_eq!(it.ledger.of("next_0")?.begun, vec![second.clone()]);
-        assert!(it.ended(&first).await?.success());
+        assert!(ended(it, &first).await?.success());
         it.order_is("calm_1", "Finished").await?;
         let calm = it.ledger.of("calm_1")?;
         assert_eq!((calm.begun, calm.ended), (vec![first.clone()], vec![first.clone()]));
@@ -119,7 +142,7 @@ async fn a_stop_lets_jobs_come_to_their_end_and_an_abort_hands_them_over() {
         it.add("FIX", "moved_1").await?;
         it.job_has_begun("moved_1", 1).await?;
         it.ctl(&["terminate", "--at", &first, "--abort", "--yes"])?;
-        assert!(it.ended(&first).await?.success());
+        assert!(ended(it, &first).await?.success());
         it.order_is("moved_1", "Finished").await?;
         let moved = it.ledger.of("moved_1")?;
         assert_eq!((moved.begun, moved.ended), (vec![first.clone(), second.clone()], vec![second.clone()]));
@@ -130,7 +153,7 @@ async fn a_stop_lets_jobs_come_to_their_end_and_an_abort_hands_them_over() {
         it.job_has_begun("own_1", 1).await?;
         it.job_has_begun("other_2", 1).await?;
         it.api(AGENT)?.post("/agent/api/command", r#"{"TYPE": "ShutDown"}"#).await?;
-        assert!(it.ended(AGENT).await?.success());
+        assert!(ended(it, AGENT).await?.success());
         it.order_is("own_1", "Finished").await?;
         until("the controller knows", async || {
             let agent = it.api(CONTROLLER).unwrap().get("/controller/api/agent/agent").await.unwrap();
@@ -142,7 +165,7 @@ async fn a_stop_lets_jobs_come_to_their_end_and_an_abort_hands_them_over() {
         assert_eq!(it.ledger.of("other_2")?.begun.len(), 1);
         // Whether it can answer before, nobody knows.
         let _ = it.ctl(&["terminate", "--at", AGENT, "--kill", "--yes"]);
-        assert!(!it.ended(AGENT).await?.success());
+        assert!(!ended(it, AGENT).await?.success());
         Ok(())
     })
     .await;
@@ -193,6 +216,24 @@ async fn subagents_are_disabled_and_reset_by_people() {
         Ok(())
     })
     .await;
+}
+
+/// The variable with a seed: to repeat what failed, as far as processes repeat anything.
+const SEED: &str = "BATON_SEED";
+
+/// `cargo bench -p baton --bench agents -- chaos 300` does the same for longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_order_is_lost_and_none_runs_twice_at_a_time_whatever_happens_to_processes() {
+    let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let (time, longest) = (Duration::from_secs(20), Duration::from_secs(4));
+    let plan = Plan { seed, rounds: u64::MAX, time, longest };
+    let folder = TempDir::new().unwrap();
+    match chaos::run(&plan, folder.path(), &|line| println!("{line}")).await {
+        Ok(report) => println!("{report}"),
+        Err(error) => {
+            panic!("{SEED}={seed}: {error}\nconfigurations, journals and logs are kept in {}", folder.keep().display())
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,7 +295,7 @@ async fn agents_and_subagents_tell_how_they_are() {
         assert!(told.contains("subagent-1: coupled, 3 processes") && told.contains("3 run;"), "{told}");
         // A stop that ends the jobs too.
         it.ctl(&["terminate", "--at", &first, "--signal", "SIGTERM", "--yes"])?;
-        assert!(it.ended(&first).await?.success());
+        assert!(ended(it, &first).await?.success());
         let table = it.ctl(&["agents"])?;
         assert!(table.contains("coupled"), "{table}");
         until("it is seen that it has stopped", async || {

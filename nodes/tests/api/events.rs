@@ -2,7 +2,7 @@
 
 use super::world::{DEADLINE, World, get, text};
 use super::{addition, number};
-use baton_net::http::events::Lines;
+use baton_net::http::events::{Lines, TAKEN};
 use baton_workflow::json::{Node, parse};
 use hyper::StatusCode;
 use std::time::Duration;
@@ -90,12 +90,10 @@ async fn browsers_read_server_sent_events() {
     world.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_pauses_misses_nothing() {
-    const ORDERS: usize = 150;
-    let world = World::new().await;
-    world.deploy().await;
-    let mut lines = world.open("/controller/api/event?return=OrderAdded", None).await;
+/// So many orders, each of which is a long event: together more than all buffers hold.
+const ORDERS: usize = 150;
+
+async fn add_long_orders(world: &World) {
     let long = "x".repeat(200_000);
     for batch in 0..3 {
         let orders: Vec<String> = (0..ORDERS / 3)
@@ -108,12 +106,40 @@ async fn a_reader_who_pauses_misses_nothing() {
         let (status, _) = world.post("/controller/api/order", &format!("[{}]", orders.join(","))).await;
         assert_eq!(status, StatusCode::CREATED);
     }
-    // More than all buffers hold is on its way.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_pauses_misses_nothing() {
+    let world = World::new().await;
+    world.deploy().await;
+    let mut lines = world.open("/controller/api/event?return=OrderAdded", None).await;
+    add_long_orders(&world).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     for _ in 0..ORDERS {
         let event = timeout(DEADLINE, next(&mut lines)).await.unwrap().unwrap();
         assert_eq!(text(&event, "TYPE"), "OrderAdded");
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_does_not_follow_is_cut_off_with_a_last_word() {
+    let world = World::new().await;
+    world.deploy().await;
+    let mut lines = world.open("/controller/api/event?return=OrderAdded", None).await;
+    add_long_orders(&world).await;
+    tokio::time::sleep(TAKEN + Duration::from_millis(1_500)).await;
+    let mut read = 0;
+    let last_word = loop {
+        let event = timeout(DEADLINE, next(&mut lines)).await.unwrap().unwrap();
+        if text(&event, "TYPE") == "Problem" {
+            break event;
+        }
+        read += 1;
+    };
+    assert_eq!(text(&last_word, "code"), "SlowReader");
+    assert!((1..ORDERS).contains(&read), "{read} events were read");
+    assert!(next(&mut lines).await.is_none());
     world.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API of a controller, over sockets of this machine.
 
+mod certificates;
 mod ctl;
 mod events;
 mod pair;

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use baton_net::http::client::Client;
+use baton_net::http::events::ReadLimits;
 use baton_net::network::Network;
 use baton_net::tls::Security;
 use hyper::body::Bytes;
@@ -59,6 +60,34 @@ impl Api {
             return Err(format!("{path}: {answer:?}").into());
         }
         Ok(serde_json::from_str(&answer.text)?)
+    }
+
+    /// The lines of a stream that ends by itself.
+    pub(crate) async fn lines(&self, path: &str) -> Result<Vec<String>, Failure> {
+        let mut lines = Vec::new();
+        self.each_line(path, |line| {
+            lines.push(line);
+            true
+        })
+        .await?;
+        Ok(lines)
+    }
+
+    /// Gets each line of a stream, until it ends or no more is wanted.
+    pub(crate) async fn each_line(&self, path: &str, mut take: impl FnMut(String) -> bool) -> Result<(), Failure> {
+        let request = Request::builder().uri(path).header(AUTHORIZATION, format!("Bearer {READER}"));
+        let limits = ReadLimits { line: 1 << 20, silence: DEADLINE };
+        let response = self.0.open(request.body(Bytes::new())?, DEADLINE, limits).await?;
+        if response.status() != hyper::StatusCode::OK {
+            return Err(format!("{path}: {}", response.status()).into());
+        }
+        let mut stream = response.into_body();
+        while let Some(line) = stream.next().await? {
+            if !line.is_empty() && !take(String::from_utf8_lossy(&line).into_owned()) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Does something.

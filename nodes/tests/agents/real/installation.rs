@@ -39,7 +39,6 @@ struct Daemon {
     links: u16,
     http: u16,
     child: Option<Child>,
-    is_paused: bool,
 }
 
 /// The name of a subagent, counted from one.
@@ -80,7 +79,6 @@ impl Installation {
                 links: free.next().unwrap_or_default(),
                 http: free.next().unwrap_or_default(),
                 child: None,
-                is_paused: false,
             })
             .collect();
         let installation = Self { folder: folder.to_owned(), daemons, ledger: Ledger::new(folder)? };
@@ -132,11 +130,6 @@ impl Installation {
         self.folder.join(format!("{name}.{extension}"))
     }
 
-    /// What a process has logged.
-    pub(crate) fn log(&self, name: &str) -> String {
-        fs::read_to_string(self.file(name, "log")).unwrap_or_default()
-    }
-
     /// The names of all processes.
     pub(crate) fn names(&self) -> Vec<String> {
         self.daemons.iter().map(|daemon| daemon.name.clone()).collect()
@@ -149,6 +142,11 @@ impl Installation {
     fn daemon_mut(&mut self, name: &str) -> &mut Daemon {
         let index = self.daemons.iter().position(|daemon| daemon.name == name).unwrap_or(0);
         &mut self.daemons[index]
+    }
+
+    /// A process, if it runs.
+    pub(crate) fn child(&mut self, name: &str) -> &mut Option<Child> {
+        &mut self.daemon_mut(name).child
     }
 
     /// Where a process answers HTTP.
@@ -176,14 +174,13 @@ impl Installation {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
-        let daemon = self.daemon_mut(name);
-        (daemon.child, daemon.is_paused) = (Some(child), false);
+        *self.child(name) = Some(child);
         Ok(())
     }
 
     /// SIGKILL.
     pub(crate) fn kill(&mut self, name: &str) -> Result<(), Failure> {
-        if let Some(mut child) = self.daemon_mut(name).child.take() {
+        if let Some(mut child) = self.child(name).take() {
             child.kill()?;
             child.wait()?;
         }
@@ -192,29 +189,23 @@ impl Installation {
 
     /// SIGSTOP, or SIGCONT.
     pub(crate) fn pause(&mut self, name: &str, is_paused: bool) -> Result<(), Failure> {
-        let daemon = self.daemon_mut(name);
-        if let Some(child) = &daemon.child {
+        if let Some(child) = &self.daemon(name).child {
             kill_process(Pid::from_child(child), if is_paused { Signal::STOP } else { Signal::CONT })?;
-            daemon.is_paused = is_paused;
         }
         Ok(())
     }
 
-    /// Waits for the end of a process that was told to end.
-    pub(crate) async fn ended(&mut self, name: &str) -> Result<ExitStatus, Failure> {
-        let began = Instant::now();
-        let daemon = self.daemon_mut(name);
-        let child = daemon.child.as_mut().ok_or("it does not run")?;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                daemon.child = None;
-                return Ok(status);
+    /// Whether all processes run that were started.
+    ///
+    /// # Errors
+    /// When one has ended by itself.
+    pub(crate) fn all_run(&mut self) -> Result<(), Failure> {
+        for daemon in &mut self.daemons {
+            if let Some(status) = daemon.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                return Err(format!("{} has ended by itself: {status}", daemon.name).into());
             }
-            if began.elapsed() > DEADLINE {
-                return Err(format!("{name} has not ended, though it was told to").into());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        Ok(())
     }
 
     /// Runs `baton ctl`.

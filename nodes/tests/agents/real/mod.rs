@@ -3,6 +3,7 @@
 //! The tests of this folder and the benchmark `agents` are made of it.
 
 pub(crate) mod api;
+pub(crate) mod chaos;
 pub(crate) mod installation;
 pub(crate) mod ledger;
 

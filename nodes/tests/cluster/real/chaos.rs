@@ -4,12 +4,12 @@
 use super::clients::{Caller, Client, Request};
 use super::endings;
 use super::faults::{Fault, Kind, Step};
-use super::figures::Times;
 use super::health::Health;
 use super::installation::{Installation, Links, name};
 use super::oracle::READERS;
 use super::reader::Reader;
 use super::{Access, Failure};
+use crate::figures::Times;
 use baton_protocol::pair::timing::Timing;
 use baton_protocol::random::Random;
 use baton_protocol::register::Seat;

@@ -8,7 +8,6 @@ pub(crate) mod chaos;
 pub(crate) mod clients;
 pub(crate) mod endings;
 pub(crate) mod faults;
-pub(crate) mod figures;
 pub(crate) mod health;
 pub(crate) mod installation;
 mod lines;
