@@ -3,7 +3,7 @@
 
 use super::real::Failure;
 use super::real::installation::{AGENT, CONTROLLER, Installation, SECOND, STANDBY, subagent, until};
-use super::story_of;
+use super::{ended, story_of};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -79,7 +79,7 @@ async fn jobs_go_on_when_the_active_director_hands_over() {
         it.add("ROUND", "round_2").await?;
         it.job_has_begun("round_2", 1).await?;
         it.api(SECOND)?.post("/agent/api/terminate?manner=switch-over", "{}").await?;
-        assert!(it.ended(SECOND).await?.success());
+        assert!(ended(it, SECOND).await?.success());
         it.order_is("round_2", "Finished").await?;
         assert_eq!(it.ledger.of("round_2")?.begun.len(), 1);
         it.add("FIX", "alone_0").await?;
@@ -104,7 +104,7 @@ async fn jobs_go_on_when_the_active_director_hands_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_is_the_watch_of_two_controllers() {
     let folder = TempDir::new().unwrap();
-    story_of(Installation::watched_by_agent(folder.path()).unwrap(), async |it| {
+    story_of(Installation::with(folder.path(), &[CONTROLLER, STANDBY, AGENT], 1).unwrap(), async |it| {
         let is_coupled = async |name: &str| {
             until(&format!("{name} is active and coupled"), async || {
                 let cluster = it.api(name).unwrap().get("/controller/api/cluster").await;

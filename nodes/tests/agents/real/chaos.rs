@@ -1,10 +1,10 @@
-//! Faults at random against a controller, an agent and its subagents that have jobs to run all the time: processes are killed and
+//! Faults at random against a controller, an agent with two directors and its subagents that have jobs to run all the time: processes are killed and
 //! paused, one or more at a time. The ledger of the jobs, and the events of the controller, prove that no order is lost, that no two
 //! processes of an order run at a time, and that each order is finished once.
 
 use super::Failure;
 use super::api::{Api, OPERATOR};
-use super::installation::{AGENT, CONTROLLER, Installation, subagent};
+use super::installation::{AGENT, CONTROLLER, Installation, SECOND, subagent};
 use crate::figures::Times;
 use baton_protocol::random::Random;
 use hyper::Method;
@@ -70,7 +70,7 @@ type Answered = Arc<Mutex<BTreeMap<String, u128>>>;
 
 /// Does it all in an empty folder, and tells how it goes on.
 pub(crate) async fn run(plan: &Plan, folder: &Path, say: &(dyn Fn(String) + Sync)) -> Result<Report, Failure> {
-    let mut installation = Installation::new(folder, SUBAGENTS)?;
+    let mut installation = Installation::paired(folder, SUBAGENTS)?;
     let items = installation.items(&installation.ledger.script());
     installation.begin(&items).await?;
     let mut random = Random::new(plan.seed);
@@ -111,8 +111,8 @@ pub(crate) async fn run(plan: &Plan, folder: &Path, say: &(dyn Fn(String) + Sync
 /// One round: one or two faults, and how they end. Tells what was done.
 async fn round(plan: &Plan, installation: &mut Installation, random: &mut Random) -> Result<Vec<String>, Failure> {
     let mut targets: Vec<String> = (1..=SUBAGENTS).map(subagent).collect();
-    // The agent as often as a subagent, the controller half as often.
-    targets.push(AGENT.to_owned());
+    // Each director as often as a subagent, the controller half as often.
+    targets.extend([AGENT, SECOND].map(str::to_owned));
     if random.chance(1, 2) {
         targets.push(CONTROLLER.to_owned());
     }

@@ -64,12 +64,8 @@ impl Installation {
         Self::with(folder, &[CONTROLLER, AGENT, SECOND], subagents)
     }
 
-    /// There are two controllers, and the agent is their watch.
-    pub(crate) fn watched_by_agent(folder: &Path) -> Result<Self, Failure> {
-        Self::with(folder, &[CONTROLLER, STANDBY, AGENT], 1)
-    }
-
-    fn with(folder: &Path, superiors: &[&str], subagents: usize) -> Result<Self, Failure> {
+    /// With these controllers and directors; where there are two controllers, the agent is their watch.
+    pub(crate) fn with(folder: &Path, superiors: &[&str], subagents: usize) -> Result<Self, Failure> {
         let names = superiors.iter().map(|name| (*name).to_owned()).chain((1..=subagents).map(subagent));
         let mut free = ports(2 * (superiors.len() + subagents) + 2)?.into_iter();
         let pair_ports = [free.next().unwrap_or_default(), free.next().unwrap_or_default()];
