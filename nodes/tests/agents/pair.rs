@@ -89,7 +89,7 @@ async fn jobs_go_on_when_the_active_director_hands_over() {
 
         // One that is stopped without that is not followed by the other one.
         it.api(AGENT)?.post("/agent/api/terminate", "{}").await?;
-        assert!(it.ended(AGENT).await?.success());
+        assert!(ended(it, AGENT).await?.success());
         tokio::time::sleep(Duration::from_secs(6)).await;
         let status = it.api(SECOND)?.get("/agent/api").await?;
         assert_eq!(status["director"]["cluster"]["part"], "standby", "{status}");
