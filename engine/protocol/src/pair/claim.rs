@@ -8,7 +8,8 @@ use super::{Duty, Happened, Order, Pair, PairHint, PairLane, Paired, Reason, Tro
 use crate::outbox::Outbox;
 use crate::record::{Epoch, Offset};
 use crate::register::{
-    Accepted, Answer, Asked, Ballot, Change, Claim, FoundingId, Incarnation, Members, Mode, Question, Refusal, Seat,
+    Accepted, Answer, Asked, Ballot, Change, Claim, EpochRecord, FoundingId, Incarnation, Members, Mode, Question,
+    Refusal, Seat,
 };
 use crate::time::{Duration, Instant};
 
@@ -39,14 +40,21 @@ pub enum Mandate {
 }
 
 impl Mandate {
-    fn of(change: Change) -> Self {
-        match change {
-            Change::Found { .. } => Self::Founded,
-            // What is resolved by another question is a take-over; else who asks knows what it wants.
-            Change::TakeOver { .. } | Change::Resolve => Self::TookOver,
-            Change::Appoint { .. } => Self::Appointed,
-            Change::Force { .. } => Self::Forced,
-            _ => Self::Restarted,
+    /// Why this record makes its active node active: who asked knows. When another question, or another node, has resolved
+    /// what was asked, the record and the one `before` tell.
+    fn of(record: EpochRecord, before: Option<EpochRecord>, wanted: Option<Change>) -> Self {
+        match wanted {
+            Some(Change::Found { .. }) => Self::Founded,
+            Some(Change::Appoint { .. }) => Self::Appointed,
+            Some(Change::Force { .. }) => Self::Forced,
+            Some(Change::TakeOver { .. } | Change::Resolve) | None => match before {
+                Some(before) if before.active == record.active => Self::Restarted,
+                // Nothing else makes another node active and leaves it coupled.
+                _ if record.mode == Mode::Coupled => Self::SwitchedOver,
+                Some(before) if before.mode == Mode::Stopped => Self::Appointed,
+                _ => Self::TookOver,
+            },
+            Some(_) => Self::Restarted,
         }
     }
 }
@@ -292,7 +300,8 @@ impl Pair {
         let is_mine = record.process == self.run || keeps;
         // Only what a peer says that errs.
         let is_used = record.epoch <= out.journal().epoch() && !keeps;
-        let is_new = self.known.is_none_or(|known| known.epoch < record.epoch);
+        let before = self.known;
+        let is_new = before.is_none_or(|known| known.epoch < record.epoch);
         if self.known.is_some_and(|known| known.epoch > record.epoch) {
             return;
         }
@@ -345,7 +354,7 @@ impl Pair {
                 self.ask(now, Change::Activate, out);
             }
             _ => {
-                self.activate(record, wanted.map_or(Mandate::SwitchedOver, Mandate::of), out);
+                self.activate(record, Mandate::of(record, before, wanted), out);
                 // The other node may have asked already for records, when this one was not active yet.
                 self.greet(now, self.config.seat.peer(), out);
             }
@@ -356,7 +365,7 @@ impl Pair {
         decided.record.members.at(self.config.seat) == self.voter.incarnation()
     }
 
-    fn activate<M: Paired>(&mut self, record: crate::register::EpochRecord, mandate: Mandate, out: &mut Outbox<'_, M>) {
+    fn activate<M: Paired>(&mut self, record: EpochRecord, mandate: Mandate, out: &mut Outbox<'_, M>) {
         // What the other node has acknowledged is not known yet, but that it has all that is committed.
         let acked = self.acked_for(record.mode, out);
         self.drop_question();
