@@ -19,6 +19,8 @@ pub(crate) async fn measure(runs: usize) -> Result<(), Failure> {
     let (mut next, mut moved) = (Times::default(), Times::default());
     for run in 0..runs {
         installation.working().await?;
+        // Who comes and goes is dialled less often, so let it stay for a while.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
         let (held, follows) = (format!("held-{run}_0.7"), format!("next-{run}_0"));
         installation.add("FIX", &held).await?;
         installation.job_has_begun(&held, 1).await?;

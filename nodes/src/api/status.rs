@@ -76,7 +76,7 @@ impl Status {
             controller_id: state.controller_id().to_string(),
             started_at,
             standing,
-            is_ready: controller.is_working(),
+            is_ready: controller.is_working() && standing.may_commit(),
             lag: acked.map(|acked| standing.marks.end.0.saturating_sub(acked.0)),
             lag_time: acked.map(|_| oldest.map_or(Duration::ZERO, age)),
             orders: state.order_count(),

@@ -64,6 +64,13 @@ impl Standing {
         self.pair.is_none_or(|pair| pair.part == Part::Active)
     }
 
+    /// Whether what it writes may be committed, as far as links tell: not if it needs the standby for that, and hears neither that one nor
+    /// the watch, without whose vote it cannot go on alone.
+    #[must_use]
+    pub fn may_commit(&self) -> bool {
+        self.pair.is_none_or(|pair| !pair.is_coupled() || pair.peer_is_linked || pair.watch_is_linked)
+    }
+
     /// Whether the standby has to acknowledge what is committed, or this is that standby.
     #[must_use]
     pub fn is_coupled(&self) -> bool {
@@ -171,5 +178,41 @@ pub fn advice(trouble: Trouble) -> String {
              folder",
             needs.0
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use baton_protocol::record::{Epoch, Position};
+    use baton_protocol::register::{FoundingId, Members};
+
+    #[test]
+    fn who_is_left_of_three_commits_only_if_it_was_alone_before() {
+        let standing = |mode, peer_is_linked, watch_is_linked| {
+            let known = EpochRecord {
+                founding: FoundingId(1),
+                epoch: Epoch(3),
+                active: Seat::First,
+                process: 1,
+                mode,
+                began: Position::ORIGIN,
+                members: Members::default(),
+            };
+            let pair = PairStanding {
+                seat: Seat::First,
+                part: Part::Active,
+                known: Some(known),
+                peer_is_linked,
+                watch_is_linked,
+                trouble: None,
+            };
+            Standing { pair: Some(pair), ..Standing::NONE }
+        };
+        assert!(!standing(Mode::Coupled, false, false).may_commit());
+        assert!(standing(Mode::Coupled, true, false).may_commit());
+        assert!(standing(Mode::Coupled, false, true).may_commit());
+        assert!(standing(Mode::Alone, false, false).may_commit());
+        assert!(Standing::NONE.may_commit());
     }
 }
