@@ -10,6 +10,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod documents;
 pub mod driver;
+mod flood;
 pub mod host;
 pub mod init;
 pub mod journal;

@@ -6,6 +6,7 @@
 
 use super::answer::Refusal;
 use crate::config::{Permission, SecretHash, User};
+use crate::flood::Flood;
 use baton_net::http::server::Caller;
 use hyper::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
@@ -28,6 +29,7 @@ const ADDRESSES: usize = 10_000;
 pub(super) struct Access {
     users: Vec<User>,
     failures: Mutex<BTreeMap<IpAddr, Failures>>,
+    flood: Flood,
 }
 
 struct Failures {
@@ -43,7 +45,8 @@ enum Credential<'r> {
 
 impl Access {
     pub(super) fn new(users: Vec<User>) -> Self {
-        Self { users, failures: Mutex::default() }
+        let flood = Flood::new("requests with wrong credentials");
+        Self { users, failures: Mutex::default(), flood }
     }
 
     /// The user who calls.
@@ -74,7 +77,7 @@ impl Access {
         };
         user.ok_or_else(|| {
             self.count_failure(address);
-            tracing::warn!(%address, "a request to the API with a wrong credential");
+            self.flood.write(|| tracing::warn!(%address, "a request to the API with a wrong credential"));
             unauthorized("the credential is wrong")
         })
     }
