@@ -7,10 +7,9 @@
 
 use super::agent_watch::seat_of;
 use super::{Controller, Reason, hang_up, say_now};
-use crate::codec;
 use crate::host::{Act, Lane};
 use crate::link::{Ending, LinkHint, LinkId, Peer};
-use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
+use crate::message::{AgentCoupling, CausedCommand, FromAgent, ToAgent};
 use crate::office::NOT_ACTIVE;
 use crate::replica::Turn;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -31,15 +30,6 @@ use baton_workflow::model::key::ItemKey;
 use baton_workflow::problem::Problem;
 use core::time::Duration;
 
-/// Most commands in one message.
-const MESSAGE_COMMANDS: usize = 1_000;
-
-/// Most bytes of commands in one message, unless it has only one.
-const MESSAGE_BYTES: usize = 1 << 20;
-
-/// About how many bytes of commands are sent to an agent in one step.
-const STEP_BYTES: usize = 8 << 20;
-
 /// What to look at. A number says which director.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AgentReason {
@@ -59,7 +49,7 @@ pub(super) enum AgentReason {
 #[derive(Clone, Debug, Default)]
 pub(super) struct AgentLink {
     directors: Vec<DirectorLink>,
-    session: Option<Session>,
+    pub(super) session: Option<Session>,
     /// Of two directors: the watch.
     pub(super) watch: Option<Watch>,
     /// Of the newest director of a pair that has coupled. An older one is not heard.
@@ -100,7 +90,7 @@ pub(super) struct Session {
     pub(super) number: u64,
     since: Instant,
     /// Number of the last message with commands.
-    messages: u64,
+    pub(super) messages: u64,
     /// Where the agent's journal ended when it coupled.
     pub(super) end: EventId,
     /// What it had then.
@@ -113,7 +103,7 @@ pub(super) struct Session {
     /// Whether some orders were too many to be offered at once.
     pub(super) may_offer_more: bool,
     /// To be sent at the end of the step, or later if they are many.
-    commands: VecDeque<CausedCommand>,
+    pub(super) commands: VecDeque<CausedCommand>,
 }
 
 impl AgentLink {
@@ -124,10 +114,6 @@ impl AgentLink {
     /// The orders which are on their way in this session.
     pub(super) fn offered(&self) -> Option<&BTreeSet<OrderId>> {
         self.session.as_ref().map(|session| &session.offered)
-    }
-
-    fn has_commands(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| !session.commands.is_empty())
     }
 
     pub(super) fn is_reconciled(&self) -> bool {
@@ -181,22 +167,6 @@ impl Phase {
             Self::Waiting | Self::Dialling => None,
             Self::Asked(link) | Self::Standby(link) | Self::Coupled(link) => Some(link),
         }
-    }
-}
-
-impl Session {
-    /// To be sent to the agent, if it is known what it has.
-    pub(super) fn tell(&mut self, cause: EventId, command: AgentCommand) {
-        if self.is_reconciled {
-            self.commands.push_back(CausedCommand { cause, command });
-        }
-    }
-}
-
-impl Session {
-    fn execute(&mut self, commands: Vec<CausedCommand>) -> ToAgent {
-        self.messages += 1;
-        ToAgent::Execute { session: self.number, number: self.messages, commands }
     }
 }
 
@@ -556,40 +526,6 @@ impl Controller {
     /// The agent has given a sign of life.
     pub(super) fn heard(&mut self, turn: Turn<'_>, path: &AgentPath) {
         self.arm(turn, path, AgentReason::Silence, self.config.timing.agent_silence);
-    }
-
-    /// Sends the commands of this step, or of earlier ones, as far as they are not too many.
-    pub(super) fn flush_commands(&mut self, turn: Turn<'_>, out: &Outbox<'_, Self>) {
-        let mut messages = Vec::new();
-        for agent in self.agents.values_mut() {
-            let Some(session) = agent.session().filter(|session| !session.commands.is_empty()) else { continue };
-            let (mut commands, mut bytes, mut sent) = (Vec::new(), 0, 0);
-            while let Some(command) = session.commands.pop_front() {
-                let length = codec::encoded_length(&command);
-                if !commands.is_empty() && (bytes + length > MESSAGE_BYTES || commands.len() == MESSAGE_COMMANDS) {
-                    messages.push((session.link, session.execute(core::mem::take(&mut commands))));
-                    sent += bytes;
-                    bytes = 0;
-                }
-                if sent >= STEP_BYTES || (sent > 0 && out.is_congested()) {
-                    session.commands.push_front(command);
-                    break;
-                }
-                commands.push(command);
-                bytes += length;
-            }
-            if !commands.is_empty() {
-                messages.push((session.link, session.execute(commands)));
-            }
-        }
-        for (link, message) in messages {
-            self.say(turn, link, &message);
-        }
-    }
-
-    /// Whether there are commands which one step had no room for.
-    pub(super) fn has_unsent_commands(&self) -> bool {
-        self.agents.values().any(AgentLink::has_commands)
     }
 
     pub(super) fn arm(&mut self, turn: Turn<'_>, path: &AgentPath, reason: AgentReason, after: Duration) {

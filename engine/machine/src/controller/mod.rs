@@ -6,6 +6,7 @@
 //! [`Transit`](crate::relations::Transit)), so nothing is forgotten by a crash.
 
 mod adoption;
+mod agent_commands;
 mod agent_link;
 mod agent_watch;
 mod bulk;
