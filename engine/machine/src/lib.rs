@@ -52,6 +52,7 @@ pub mod host;
 pub mod link;
 pub mod message;
 mod office;
+pub mod planted;
 pub mod process;
 mod reading;
 pub mod relations;

@@ -25,6 +25,7 @@ use crate::host::{Act, CallerId, Lane, Outgoing, ReaderId, RecordReader, Reply};
 use crate::link::{LinkHint, LinkId, LinkInput};
 use crate::message::{Message, Voting};
 use crate::office::{Office, Officer as _};
+use crate::planted::Bugs;
 use crate::reading::StoredReading;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
@@ -134,6 +135,7 @@ enum Reason {
 #[derive(Clone, Debug)]
 pub struct Controller {
     config: ControllerConfig,
+    bugs: Bugs,
     replica: Replica,
     seed: u64,
     office: Office,
@@ -203,6 +205,7 @@ impl Controller {
     fn with_replica(config: ControllerConfig, replica: Replica) -> Self {
         Self {
             config,
+            bugs: Bugs::NONE,
             replica,
             seed: 0,
             office: Office::default(),
@@ -227,6 +230,13 @@ impl Controller {
     #[must_use]
     pub fn with_slice(mut self, slice: Slice) -> Self {
         self.replica.set_slice(slice);
+        self
+    }
+
+    /// With a fault, for tests of tests.
+    #[must_use]
+    pub fn with_bugs(mut self, bugs: Bugs) -> Self {
+        self.bugs = bugs;
         self
     }
 

@@ -27,6 +27,7 @@ use crate::host::{Act, CallerId, Lane, Outgoing, RecordReader};
 use crate::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use crate::message::Message;
 use crate::office::{Office, Officer as _};
+use crate::planted::Bugs;
 use crate::replica::{Locality, RecoveryError, Replica, Turn};
 use crate::timing::Timing;
 use alloc::boxed::Box;
@@ -147,6 +148,7 @@ enum Alarm {
 #[derive(Clone, Debug)]
 pub struct Director {
     config: DirectorConfig,
+    bugs: Bugs,
     replica: Replica,
     random: Random,
     seed: u64,
@@ -225,6 +227,7 @@ impl Director {
     fn with_replica(config: DirectorConfig, replica: Replica) -> Self {
         Self {
             config,
+            bugs: Bugs::NONE,
             replica,
             random: Random::new(0),
             seed: 0,
@@ -257,6 +260,13 @@ impl Director {
     #[must_use]
     pub fn with_slice(mut self, slice: Slice) -> Self {
         self.replica.set_slice(slice);
+        self
+    }
+
+    /// With a fault, for tests of tests.
+    #[must_use]
+    pub fn with_bugs(mut self, bugs: Bugs) -> Self {
+        self.bugs = bugs;
         self
     }
 

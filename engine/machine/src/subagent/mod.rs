@@ -17,6 +17,7 @@ use crate::attempt::{Attempt, RunId};
 use crate::codec;
 use crate::link::{LinkHint, LinkId, LinkInput};
 use crate::message::{Channel, FromSubagent, MachineLoad, Report, Reported, ToSubagent};
+use crate::planted::{Bug, Bugs};
 use crate::process::{End, Ended, KillCause, ProcessSpec, Signal};
 use crate::timing::Timing;
 use alloc::collections::BTreeMap;
@@ -151,6 +152,7 @@ enum Reason {
 #[derive(Clone, Debug)]
 pub struct Subagent {
     config: SubagentConfig,
+    bugs: Bugs,
     random: Random,
     run_id: RunId,
     owner: Option<Owner>,
@@ -177,6 +179,7 @@ impl Subagent {
     pub fn new(config: SubagentConfig) -> Self {
         Self {
             config,
+            bugs: Bugs::NONE,
             random: Random::new(0),
             run_id: RunId(0),
             owner: None,
@@ -192,6 +195,13 @@ impl Subagent {
             is_stopping: false,
             is_stopped: false,
         }
+    }
+
+    /// With a fault, for tests of tests.
+    #[must_use]
+    pub fn with_bugs(mut self, bugs: Bugs) -> Self {
+        self.bugs = bugs;
+        self
     }
 
     /// Identifies this run.
@@ -302,7 +312,8 @@ impl Subagent {
         if state == crate::message::AttemptState::NotStarted && !self.is_stopping {
             state = crate::message::AttemptState::Running;
             // One process of an order at a time, whatever anybody says.
-            if let Some(other) = self.by_order.get(&attempt.order_id).cloned() {
+            let other = self.by_order.get(&attempt.order_id).cloned();
+            if let Some(other) = other.filter(|_| !self.bugs.has(Bug::LaunchUnchecked)) {
                 self.signal(&other, Signal::Kill, KillCause::Lost, out);
                 let superseded = self.waiting.insert(attempt.order_id.clone(), attempt.clone());
                 self.processes.insert(attempt.clone(), Process::waiting(spec));
