@@ -119,6 +119,16 @@ impl Feed {
         events.get(events.partition_point(|event| event.event_id <= after)).map(|event| event.event_id)
     }
 
+    /// Whether there is such an event, as far as can be told: of one that is not in memory any more it is believed.
+    pub(crate) fn has(&self, event_id: EventId) -> bool {
+        if event_id <= self.before {
+            return true;
+        }
+        let record = self.records.partition_point(|record| record.last < event_id);
+        let events = self.records.get(record).map(|record| &record.events);
+        events.is_some_and(|events| events.binary_search_by_key(&event_id, |event| event.event_id).is_ok())
+    }
+
     /// A transaction was appended, in the records from `first` to before `end`; it has this many bytes.
     pub(crate) fn push(&mut self, first: Offset, end: Offset, bytes: usize, events: Arc<[Stamped]>) {
         let Some(last) = events.last().map(|event| event.event_id) else { return };

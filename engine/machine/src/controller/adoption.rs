@@ -15,6 +15,7 @@ use baton_workflow::id::{AgentPath, OrderId};
 use baton_workflow::json;
 use baton_workflow::model::event::{AgentEvent, Event, NodeEvent, SubagentEvent};
 use baton_workflow::model::operation::ItemEvent;
+use baton_workflow::model::order::OrderMark;
 use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::Problem;
 
@@ -85,8 +86,11 @@ impl Controller {
         }
         let mut returned: Vec<OrderId> = Vec::new();
         let mut files = Vec::new();
+        let mut done = after;
         for stamped in events {
             let event_id = stamped.event_id;
+            let before = core::mem::replace(&mut done, event_id);
+            let newer = self.newer_mark(path, &stamped.event);
             let Some(event) = translated(path, stamped.event) else { continue };
             if let Event::Order(id, OrderEvent::OrderDetached) = &event {
                 returned.push(id.clone());
@@ -97,7 +101,6 @@ impl Controller {
             let what = format!("{} of {}", event.type_name(), json::print(&event.key()));
             if let Err(problem) = self.replica.try_take(turn, stamped.timestamp, event) {
                 // What came before is adopted; this event will be met again, and says again what is wrong.
-                let before = EventId(event_id.0 - 1);
                 if before > after {
                     self.observed(turn, path, before);
                 }
@@ -107,6 +110,10 @@ impl Controller {
                      known here. It is tried again, less and less often. ResetAgent lets the agent start anew; its orders fail then"
                 );
                 return self.distrust(turn, path, link, Problem::coded("AgentEventDoesNotFit", [], message), out);
+            }
+            if let Some(event) = newer {
+                // It fits if the order is still there to be marked; else it needs no mark.
+                let _ = self.replica.try_take(turn, turn.around.now, event);
             }
         }
         self.observed(turn, path, until);
@@ -119,9 +126,36 @@ impl Controller {
         self.reconcile_if_known(turn, path);
     }
 
+    /// The agent tells of a mark, but the order has been marked otherwise meanwhile: that is to be told once more.
+    fn newer_mark(&self, path: &AgentPath, event: &Event) -> Option<Event> {
+        let Event::Order(id, event) = event else { return None };
+        let (_, pending) = self.replica.relations().transit(path)?.marks.get(id)?;
+        let told = match event {
+            OrderEvent::OrderCancellationMarked { mode } => OrderMark::Cancelling { mode: mode.clone() },
+            OrderEvent::OrderSuspensionMarked { mode } => OrderMark::Suspending { mode: mode.clone() },
+            _ => return None,
+        };
+        let again = match pending {
+            pending if *pending == told => return None,
+            OrderMark::Cancelling { mode } => OrderEvent::OrderCancellationMarked { mode: mode.clone() },
+            OrderMark::Suspending { mode } => OrderEvent::OrderSuspensionMarked { mode: mode.clone() },
+            OrderMark::Resuming { .. } | OrderMark::Go { .. } => return None,
+        };
+        Some(Event::Order(id.clone(), again))
+    }
+
     fn observed(&mut self, turn: Turn<'_>, path: &AgentPath, until: EventId) {
         let until_event_id = i64::try_from(until.0).unwrap_or(i64::MAX);
         self.replica.take(turn, Event::Agent(path.clone(), AgentEvent::AgentEventsObserved { until_event_id }));
+    }
+
+    /// A subagent which the agent does not have needs no reset.
+    fn reset_rejected(&mut self, turn: Turn<'_>, path: &AgentPath, cause: EventId) {
+        let transit = self.replica.relations().transit(path);
+        let mut resets = transit.into_iter().flat_map(|transit| &transit.resets);
+        if let Some(id) = resets.find(|(_, (told, _))| *told == cause.0).map(|(id, _)| id.clone()) {
+            self.replica.take(turn, Event::Subagent(id, SubagentEvent::SubagentReset));
+        }
     }
 
     /// The agent did not do what it was told, and will not. A mark is taken back, an order on its way there comes back and
@@ -135,6 +169,7 @@ impl Controller {
         problem: Problem,
     ) {
         let Some(id) = order_id else {
+            self.reset_rejected(turn, path, cause);
             let event = AgentEvent::AgentCouplingFailed { problem };
             return self.replica.take(turn, Event::Agent(path.clone(), event));
         };
@@ -177,7 +212,11 @@ fn translated(path: &AgentPath, event: Event) -> Option<Event> {
             ItemEvent::ItemDetached { key, .. } => ItemEvent::ItemDetached { key, agent_path },
             _ => return None,
         }),
-        Event::Subagent(_, SubagentEvent::SubagentEventsObserved { .. }) => return None,
+        // A reset that is begun by the controller has been recorded here; that it has come to the agent, only its end tells.
+        Event::Subagent(
+            _,
+            SubagentEvent::SubagentEventsObserved { .. } | SubagentEvent::SubagentResetStarted { .. },
+        ) => return None,
         Event::Subagent(id, event) => Event::Subagent(id, event),
         Event::OrderWatch(path, event) => Event::OrderWatch(path, event),
         Event::Node(NodeEvent::NodeReady { timezone }) => Event::Agent(agent_path, AgentEvent::AgentReady { timezone }),

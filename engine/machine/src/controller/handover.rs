@@ -6,6 +6,7 @@
 use super::Controller;
 use super::agent_link::AgentLink;
 use crate::message::AgentCommand;
+use crate::planted::Bug;
 use crate::replica::Turn;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -41,6 +42,9 @@ impl Controller {
             return;
         }
         session.is_reconciled = true;
+        if self.bugs.has(Bug::ForgetReconciliation) {
+            return;
+        }
         let theirs = core::mem::take(&mut session.orders);
         let items = core::mem::take(&mut session.items);
         self.trust(turn, path);
@@ -184,6 +188,12 @@ impl Controller {
     fn is_prepared(&mut self, turn: Turn<'_>, path: &AgentPath, workflow_id: &WorkflowId) -> bool {
         let mut is_prepared = true;
         for key in self.needs(path, workflow_id).iter() {
+            // It may be on its way out, or gone, since the needs were found out.
+            let items = self.state().items();
+            let is_going = !matches!(key, ItemKey::WorkflowVersion(_)) && items.is_deletion_marked(key);
+            if is_going || !items.contains(key) {
+                continue;
+            }
             match self.state().items().attachment(key, path) {
                 Some(ItemAttachment::Attached(_)) => {}
                 Some(ItemAttachment::Attachable | ItemAttachment::Detachable) => is_prepared = false,

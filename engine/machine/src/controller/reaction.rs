@@ -3,6 +3,7 @@
 use super::Controller;
 use crate::codec::Stamped;
 use crate::message::AgentCommand;
+use crate::relations::AgentRelation;
 use crate::replica::Turn;
 use alloc::vec::Vec;
 use baton_protocol::event_id::EventId;
@@ -28,10 +29,10 @@ enum Reaction {
     Mark(OrderId),
     /// The item is on its way to an agent, or back.
     Item(ItemKey, AgentPath, EventId),
-    /// An agent has one more item.
-    ItemAttached(AgentPath),
+    /// An agent has one more item, in this revision.
+    ItemAttached(ItemKey, Option<u32>, AgentPath),
     /// An agent has given an item back.
-    ItemDetached(ItemKey),
+    ItemDetached(ItemKey, AgentPath),
     /// The item is new or another.
     ItemChanged(Item),
     /// The item is gone.
@@ -69,10 +70,12 @@ fn reactions(stamped: &Stamped, reactions: &mut Vec<Reaction>) {
             ItemEvent::ItemAttachable { key, agent_path } | ItemEvent::ItemDetachable { key, agent_path } => {
                 reactions.push(Reaction::Item(key.clone(), agent_path.clone(), stamped.event_id));
             }
-            ItemEvent::ItemAttached { agent_path, .. } => {
-                reactions.push(Reaction::ItemAttached(agent_path.clone()));
+            ItemEvent::ItemAttached { key, item_revision, agent_path } => {
+                reactions.push(Reaction::ItemAttached(key.clone(), *item_revision, agent_path.clone()));
             }
-            ItemEvent::ItemDetached { key, .. } => reactions.push(Reaction::ItemDetached(key.clone())),
+            ItemEvent::ItemDetached { key, agent_path } => {
+                reactions.push(Reaction::ItemDetached(key.clone(), agent_path.clone()));
+            }
             _ => {}
         },
         Event::Subagent(id, SubagentEvent::SubagentResetStarted { .. }) => reactions.push(Reaction::Reset(id.clone())),
@@ -116,7 +119,8 @@ impl Controller {
                 }
             }
             Reaction::Item(key, agent, cause) => self.tell_item(&agent, &key, cause),
-            Reaction::ItemAttached(agent) => {
+            Reaction::ItemAttached(key, revision, agent) => {
+                self.hand_over_what_changed(turn, key, revision, &agent);
                 let transit = self.replica.relations().transit(&agent);
                 let waiting: Vec<_> =
                     transit.map(|transit| transit.attaching.keys().cloned().collect()).unwrap_or_default();
@@ -124,10 +128,11 @@ impl Controller {
                     self.offer_all(turn, &agent, &workflow_id);
                 }
             }
-            Reaction::ItemDetached(key) => {
+            Reaction::ItemDetached(key, agent) => {
                 for event in after_detaching(self.replica.state(), &key) {
                     self.replica.take(turn, event);
                 }
+                self.hand_over_what_is_back(turn, key, agent);
             }
             Reaction::ItemChanged(item) => {
                 let key = item.key();
@@ -148,6 +153,32 @@ impl Controller {
                     self.refresh_agents(turn);
                 }
             }
+        }
+    }
+
+    /// While an item was on its way, it may have been changed or deleted: then what the agent has now is not what it is to have.
+    fn hand_over_what_changed(&mut self, turn: Turn<'_>, key: ItemKey, revision: Option<u32>, agent: &AgentPath) {
+        let agent_path = agent.clone();
+        let items = self.state().items();
+        let event = if items.is_deletion_marked(&key) {
+            ItemEvent::ItemDetachable { key, agent_path }
+        } else if items.get(&key).is_some_and(|item| item.revision() != revision) {
+            ItemEvent::ItemAttachable { key, agent_path }
+        } else {
+            return;
+        };
+        self.replica.take(turn, Event::Item(event));
+    }
+
+    /// While an item was on its way back, it may have been added again.
+    fn hand_over_what_is_back(&mut self, turn: Turn<'_>, key: ItemKey, agent_path: AgentPath) {
+        let items = self.state().items();
+        let is_reset = |agent: &AgentRelation| agent.resetting.is_some();
+        if items.is_deletion_marked(&key) || self.replica.relations().agents.get(&agent_path).is_some_and(is_reset) {
+            return;
+        }
+        if items.get(&key).is_some_and(|item| self.dedicated_agents(&item).contains(&agent_path)) {
+            self.replica.take(turn, Event::Item(ItemEvent::ItemAttachable { key, agent_path }));
         }
     }
 

@@ -10,6 +10,7 @@ use crate::feed::Following;
 use crate::host::{Act, Lane, Outgoing, RecordReader};
 use crate::link::LinkId;
 use crate::message::{AgentCommand, AgentCoupling, CausedCommand, FromAgent, ToAgent};
+use crate::planted::Bug;
 use crate::reading::{Found, StoredReading};
 use crate::replica::Turn;
 use alloc::collections::VecDeque;
@@ -213,13 +214,18 @@ impl Director {
             let message = format!("The agent has the journal {}", dedication.agent_run_id);
             return Err(Problem::coded("AgentRunIdMismatch", [], message));
         }
-        if coupling.epoch < relations.superior_epoch {
+        if coupling.epoch < relations.superior_epoch && !self.bugs.has(Bug::ObeyTheOld) {
             let message = format!("A controller of epoch {} has coupled already", relations.superior_epoch);
             return Err(Problem::coded("ControllerSuperseded", [], message));
         }
-        let last = self.replica.last_event_id();
-        if coupling.adopted > last {
-            let message = format!("The agent's last event is {last}, it has no event {}", coupling.adopted);
+        // After a restart from a backup there may be later ones than the one that is missing.
+        if !self.replica.feed().has(coupling.adopted) {
+            let last = self.replica.last_event_id();
+            let message = format!(
+                "The agent's last event is {last}, and it has no event {}, which its controller has adopted: it comes from a \
+                 backup, probably. ResetAgent lets it start anew; its orders fail then",
+                coupling.adopted
+            );
             return Err(Problem::coded("UnknownEventId", [], message));
         }
         let wanted = coupling.adopted.max(relations.begin);

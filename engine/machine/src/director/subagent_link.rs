@@ -11,6 +11,7 @@ use crate::link::{Ending, LinkHint, LinkId, Peer};
 use crate::message::{
     AttemptState, Channel, FromSubagent, MachineLoad, Report, Reported, SubagentCoupling, SubagentRefusal, ToSubagent,
 };
+use crate::planted::Bug;
 use crate::process::{KillCause, ProcessSpec, Signal};
 use crate::replica::Turn;
 use alloc::collections::BTreeMap;
@@ -27,6 +28,9 @@ use baton_workflow::model::order_event::OrderEvent;
 use baton_workflow::problem::{Checked, Problem};
 use baton_workflow::state::subagent::{Coupling, Metering, SubagentState};
 use core::time::Duration;
+
+/// Why a subagent that is moving gets no more processes.
+const MOVES: &str = "SubagentMoves";
 
 /// What to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,18 +156,25 @@ impl Director {
             }
             if has_moved {
                 self.arm(turn, &id, SubagentReason::Silence, Duration::ZERO);
+            } else {
+                self.let_move(turn, &id);
             }
-            self.let_move(turn, &id);
         }
     }
 
-    /// A subagent that is moving gets no more processes where it was.
+    /// A subagent that is moving gets no more processes where it was, unless it is to stay there after all.
     fn let_move(&mut self, turn: Turn<'_>, id: &SubagentId) {
         let relations = self.replica.relations();
-        if relations.is_moving(id) && relations.subagents.get(id).is_some_and(SubagentState::is_reachable) {
+        let Some(known) = relations.subagents.get(id) else { return };
+        let was_moving =
+            known.coupling() == Coupling::Coupled && known.problem().is_some_and(|problem| &*problem.code == MOVES);
+        if relations.is_moving(id) && known.is_reachable() {
             let message = format!("Subagent:{id} moves to another address when what it runs has come to its end");
-            let problem = Problem::coded("SubagentMoves", [], message);
+            let problem = Problem::coded(MOVES, [], message);
             self.subagent_event(turn, id, SubagentEvent::SubagentCouplingFailed { problem });
+        } else if !relations.is_moving(id) && was_moving && self.subagents.get(id).is_some_and(SubagentLink::is_coupled)
+        {
+            self.subagent_event(turn, id, SubagentEvent::SubagentCoupled);
         }
     }
 
@@ -279,7 +290,7 @@ impl Director {
             Ending::Lost => format!("Subagent:{id} cannot be reached"),
         };
         self.fail_subagent(turn, id, Problem::coded("SubagentUnreachable", [], message));
-        if is_dead(ending) {
+        if is_dead(ending) || self.bugs.has(Bug::HandOverBeforeFence) {
             let message = format!("Subagent:{id} has ended, and its processes with it");
             self.processes_are_lost(turn, id, &Problem::coded("ProcessLostDueToSubagentDeath", [], message));
         }
@@ -521,7 +532,7 @@ impl Director {
     }
 
     pub(super) fn reset_subagent(&mut self, turn: Turn<'_>, id: &SubagentId, force: bool) -> Checked<()> {
-        if !self.subagents.contains_key(id) {
+        if self.replica.relations().subagents.get(id).is_none() {
             return Err(Problem::new(format!("Subagent:{id} is unknown here")));
         }
         if !self.is_resetting(id) {
@@ -557,6 +568,7 @@ impl Director {
         }
         session.received = first.saturating_add(reports.len() as u64).saturating_sub(1);
         let (link, number, received) = (session.link, session.number, session.received);
+        let reports = if self.bugs.has(Bug::DropResults) && session.heard == 0 { Vec::new() } else { reports };
         let mut is_worth_a_record = false;
         let mut ended = Vec::new();
         let mut output: Option<(OrderId, Channel, String)> = None;
@@ -584,7 +596,7 @@ impl Director {
             }
         }
         self.output(turn, output);
-        if is_worth_a_record {
+        if is_worth_a_record || self.bugs.has(Bug::DropResults) {
             let until_event_id = i64::try_from(received).unwrap_or(i64::MAX);
             self.subagent_event(turn, id, SubagentEvent::SubagentEventsObserved { until_event_id });
             self.say(turn, link, &ToSubagent::Received { session: number, until: received });

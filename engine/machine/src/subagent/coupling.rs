@@ -5,6 +5,7 @@ use crate::attempt::{Attempt, RunId};
 use crate::codec;
 use crate::link::{LinkHint, LinkId};
 use crate::message::{AttemptState, FromSubagent, SubagentCoupling, SubagentRefusal};
+use crate::planted::Bug;
 use crate::process::{KillCause, Signal};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
@@ -114,8 +115,11 @@ impl Subagent {
             let (agent_path, agent_run_id) = (owner.agent_path.clone(), owner.agent_run_id.clone());
             return (!coupling.force).then_some(SubagentRefusal::OtherAgent { agent_path, agent_run_id });
         }
-        if owner.subagent_id != coupling.subagent_id {
+        if owner.subagent_id != coupling.subagent_id && !coupling.force {
             return Some(SubagentRefusal::OtherSubagent { subagent_id: owner.subagent_id.clone() });
+        }
+        if self.bugs.has(Bug::ObeyTheOld) {
+            return None;
         }
         (owner.epoch > coupling.epoch).then_some(SubagentRefusal::Superseded { epoch: owner.epoch })
     }
@@ -138,7 +142,9 @@ impl Subagent {
     }
 
     pub(super) fn state_of(&self, attempt: &Attempt) -> AttemptState {
-        if self.processes.contains_key(attempt) {
+        if self.bugs.has(Bug::LaunchUnchecked) {
+            AttemptState::NotStarted
+        } else if self.processes.contains_key(attempt) {
             AttemptState::Running
         } else if self.finished.contains_key(attempt) {
             AttemptState::Finished

@@ -160,7 +160,11 @@ impl Transaction {
     fn drop_unchanged(&mut self, state: &State) {
         self.put.retain(|_, item| match item {
             Item::Workflow(workflow) => !is_same_workflow(state, workflow),
-            item => state.items().get(&item.key()).is_none_or(|known| known.with_revision(None) != *item),
+            item => {
+                let (key, items) = (item.key(), state.items());
+                // What is on its way out, is to stay then.
+                items.is_deletion_marked(&key) || items.get(&key).is_none_or(|known| known.with_revision(None) != *item)
+            }
         });
         self.removed.retain(|path| state.items().current_flow(path).is_some());
         let workflow_path = |key: &ItemKey| match key {

@@ -220,7 +220,8 @@ impl JobQueues {
         if has_changed {
             self.relist(&standing.job_key);
         }
-        if is_admitted {
+        // The limit of the agent may have been lowered meanwhile.
+        if is_admitted && self.process_limit.is_none_or(|limit| self.running <= limit) {
             let end_of_admission_period = window.map(|window| window.end);
             return Some(JobStart { order_id: order_id.clone(), job_key: standing.job_key, end_of_admission_period });
         }

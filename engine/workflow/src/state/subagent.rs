@@ -178,6 +178,7 @@ impl SubagentState {
             SubagentEvent::SubagentDedicated { subagent_run_id } => {
                 self.run_id = Some(subagent_run_id.clone());
                 self.coupling = Coupling::Coupled;
+                self.event_id = 0;
             }
             SubagentEvent::SubagentCoupled => {
                 self.coupling = Coupling::Coupled;
@@ -252,7 +253,12 @@ impl Subagents {
         match self.subagents.get_mut(&item.id) {
             Some(state) => {
                 if state.item.uri != item.uri && state.processes.is_empty() {
+                    let before = state.coupling;
                     state.died(ResetReason::Fresh);
+                    // A reset that has begun, ends at the new place.
+                    if let Coupling::Resetting { .. } = before {
+                        state.coupling = before;
+                    }
                 }
                 state.item = item.clone();
                 state.is_detaching = false;
