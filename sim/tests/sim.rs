@@ -1,6 +1,8 @@
 //! Tests of the whole: everything here is one binary, because each costs a link.
 
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod conformance;
@@ -8,5 +10,3 @@ mod conformance;
 mod fuzz;
 #[cfg(test)]
 mod laws;
-#[cfg(test)]
-mod storm;

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
 
 /// The hash of a value.
-pub(super) fn hash_of(value: &impl Hash) -> u64 {
+pub(crate) fn hash_of(value: &impl Hash) -> u64 {
     BuildHasherDefault::<Folding>::default().hash_one(value)
 }
 

@@ -26,7 +26,7 @@ const READ: usize = 3;
 
 /// A change that storage was told.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Append(Generation, Record),
     Truncate(Generation, Position),
     Put(u64, &'static str, Arc<[u8]>),
@@ -99,13 +99,13 @@ impl Disk {
     }
 
     /// An image is whole.
-    pub(super) fn keep_image(&mut self, at: Position, image: Arc<[u8]>) {
+    pub(crate) fn keep_image(&mut self, at: Position, image: Arc<[u8]>) {
         assert_eq!(self.position(at.offset), Some(at), "an image belongs to a position of the journal");
         self.images.push((at, image));
     }
 
     /// A piece of an image.
-    pub(super) fn read_image(&self, at: Position, from: u64, bytes: usize) -> Option<ImagePiece> {
+    pub(crate) fn read_image(&self, at: Position, from: u64, bytes: usize) -> Option<ImagePiece> {
         let (_, image) = self.images.iter().find(|(position, _)| *position == at)?;
         let rest = image.get(usize::try_from(from).ok()?..)?;
         let bytes = rest[..rest.len().min(bytes)].to_vec();
@@ -113,14 +113,14 @@ impl Disk {
     }
 
     /// What the newest image and the records after it are replayed from.
-    pub(super) fn recovered(&self) -> (Recovered, &[u8], &[Record]) {
+    pub(crate) fn recovered(&self) -> (Recovered, &[u8], &[Record]) {
         let (at, image) = self.image().map_or((Position::ORIGIN, &[][..]), |(at, image)| (*at, &**image));
         let recovered = Recovered { released: self.begin.offset, image: at, end: self.end() };
         (recovered, image, self.records_from(at.offset))
     }
 
     /// Whether it is about to begin anew.
-    pub(super) fn is_installing(&self) -> bool {
+    pub(crate) fn is_installing(&self) -> bool {
         self.unsynced.iter().any(|change| matches!(change, Change::Install(..)))
     }
 
@@ -137,7 +137,7 @@ impl Disk {
     }
 
     /// What it was told when its host was switched off is not to be confirmed any more.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.generation = Generation(0);
         self.puts = 0;
     }
@@ -148,18 +148,18 @@ impl Disk {
     }
 
     /// Is told a change.
-    pub(super) fn tell(&mut self, change: Change) {
+    pub(crate) fn tell(&mut self, change: Change) {
         self.unsynced.push(change);
     }
 
     /// Power is lost, and only the first so many changes have come through.
-    pub(super) fn lose(&mut self, kept: usize) {
+    pub(crate) fn lose(&mut self, kept: usize) {
         self.sync(kept.min(self.unsynced.len()));
         self.unsynced.clear();
     }
 
     /// The value of a cell.
-    pub(super) fn cell(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn cell(&self, name: &str) -> Option<&[u8]> {
         self.cells.iter().find(|(its, _)| *its == name).map(|(_, bytes)| &**bytes)
     }
 
@@ -171,7 +171,7 @@ impl Disk {
     }
 
     /// Makes the first so many changes durable.
-    pub(super) fn sync(&mut self, count: usize) -> Stored {
+    pub(crate) fn sync(&mut self, count: usize) -> Stored {
         let changes: Vec<Change> = self.unsynced.drain(..count).collect();
         for change in changes {
             match change {

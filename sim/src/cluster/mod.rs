@@ -12,7 +12,7 @@
 
 pub mod audit;
 pub mod controllers;
-mod digest;
+pub(crate) mod digest;
 pub mod explorer;
 pub mod host;
 pub mod plan;

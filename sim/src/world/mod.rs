@@ -13,7 +13,6 @@ use crate::trace::Trace;
 use baton_machine::codec::{Assembly, MESSAGE_VERSIONS};
 use baton_machine::controller::{Controller, ControllerConfig, ControllerInput};
 use baton_machine::director::{Director, DirectorConfig, DirectorInput};
-use baton_machine::draft::Slice;
 use baton_machine::host::{Act, CallerId, Lane, Outgoing, Reply};
 use baton_machine::link::{Ending, LinkHint, LinkId, LinkInput, Peer};
 use baton_machine::replica::Locality;
@@ -85,7 +84,6 @@ impl<M: Machine> Keeper<M> {
 pub struct World {
     now: Now,
     timing: Timing,
-    slice: Slice,
     controller: Keeper<Controller>,
     directors: BTreeMap<AgentPath, Keeper<Director>>,
     subagents: BTreeMap<SubagentId, Option<Node<Subagent>>>,
@@ -114,7 +112,6 @@ impl World {
         Self {
             now: Now { instant: Instant::ZERO, timestamp: time },
             timing,
-            slice: Slice::DEFAULT,
             controller: Keeper::down(),
             directors: BTreeMap::new(),
             subagents: BTreeMap::new(),
@@ -130,11 +127,6 @@ impl World {
             unread: Vec::new(),
             trace: Trace::default(),
         }
-    }
-
-    /// Nodes which start from now on do so much in one step.
-    pub fn set_slice(&mut self, slice: Slice) {
-        self.slice = slice;
     }
 
     /// What the clocks show.
@@ -166,12 +158,6 @@ impl World {
         self.directors.keys()
     }
 
-    /// The records on the controller's disk.
-    #[must_use]
-    pub fn controller_disk(&self) -> &[Record] {
-        &self.controller.disk
-    }
-
     /// Sets the time of day. `elapsed` is how much time has really passed.
     pub fn set_clock(&mut self, timestamp: Timestamp, elapsed: Duration) {
         self.now.timestamp = timestamp;
@@ -200,7 +186,6 @@ impl World {
         };
         #[expect(clippy::expect_used, reason = "its own journal must be replayable: that is an invariant of the world")]
         let machine = Controller::recover(config, None, &self.controller.disk).expect("a replayable journal");
-        let machine = machine.with_slice(self.slice);
         self.controller.node = Some(Node::new(machine, self.controller.journal()));
         self.arrivals.push_back((Place::Controller, Arrival::Start));
     }
@@ -220,7 +205,6 @@ impl World {
         let keeper = self.directors.entry(path.clone()).or_insert_with(Keeper::down);
         #[expect(clippy::expect_used, reason = "its own journal must be replayable: that is an invariant of the world")]
         let machine = Director::recover(config, None, &keeper.disk).expect("a replayable journal");
-        let machine = machine.with_slice(self.slice);
         keeper.node = Some(Node::new(machine, keeper.journal()));
         self.arrivals.push_back((Place::Director(path.clone()), Arrival::Start));
     }
@@ -257,25 +241,6 @@ impl World {
             }
         }
         self.links.retain(|_, (at, _)| at != place);
-    }
-
-    /// Loses the link with this number, of those there are now; both ends notice, and nobody is known to be dead.
-    pub fn lose_link(&mut self, number: usize) {
-        let Some((own, (peer, other))) = self.links.iter().nth(number).map(|(own, end)| (*own, end.clone())) else {
-            return;
-        };
-        if let Some((place, _)) = self.links.get(&other).cloned() {
-            self.arrive_link(place, LinkInput::Down { link: own, ending: Ending::Lost });
-        }
-        self.arrive_link(peer, LinkInput::Down { link: other, ending: Ending::Lost });
-        self.links.remove(&own);
-        self.links.remove(&other);
-    }
-
-    /// How many ends of links there are.
-    #[must_use]
-    pub fn link_ends(&self) -> usize {
-        self.links.len()
     }
 
     /// Whose end of a link this is.

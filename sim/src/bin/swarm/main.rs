@@ -1,7 +1,10 @@
 //! Lets worlds of clusters happen: `swarm [SEED | FIRST..END] [--tell]`. Without a seed, worlds until stopped. Ends with 1 at
 //! the first world in which something is violated, and says how to repeat it. `--digest` prints
 //! what proves that two runs are the same. `--plant BUG` plants a fault, to see it found.
-//! `--go-on` does not stop at the first violation, but counts them. `--controllers` lets the worlds be those of controllers.
+//! `--go-on` does not stop at the first violation, but counts them. `--controllers` lets the worlds be those of controllers,
+//! `--agents` those of agents.
+
+mod agents;
 
 use baton_protocol::pair::planted::{Bug, Bugs};
 use baton_protocol::time::Duration;
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
     let tells = words.iter().any(|word| word == "--tell");
     let range = words.iter().find_map(|word| range_of(word)).unwrap_or(0..u64::MAX);
     let bugs = Bug::ALL.into_iter().find(|bug| words.contains(&format!("{bug:?}"))).map_or(Bugs::NONE, Bugs::plant);
+    if words.iter().any(|word| word == "--agents") {
+        return agents::run(&words, range);
+    }
     if words.iter().any(|word| word == "--controllers") {
         return controllers_of(range, bugs, tells);
     }
