@@ -98,13 +98,13 @@ impl State {
         self.items.apply(event)
     }
 
-    /// Keeps the numbers of orders in each state.
+    /// Keeps the numbers of orders in each state. New orders are counted by [`Self::insert`].
     fn apply_counted(&mut self, id: &OrderId, event: &OrderEvent) -> Checked<()> {
         let state_of = |state: &Self| state.orders.get(id).map(|order| order.state.type_name());
         let before = state_of(self);
         let result = self.apply_order_event(id, event);
         let after = state_of(self);
-        if before != after {
+        if before.is_some() && before != after {
             self.order_counts.change(before, after);
         }
         result
@@ -145,12 +145,7 @@ impl State {
                 let order = self.existing(id)?;
                 order.apply(event)?;
                 let children: Vec<Order> = children.iter().map(|child| order.forked_child(child)).collect();
-                return children.into_iter().try_for_each(|child| {
-                    let state = child.state.type_name();
-                    self.insert(child)?;
-                    self.order_counts.change(None, Some(state));
-                    Ok(())
-                });
+                return children.into_iter().try_for_each(|child| self.insert(child));
             }
             OrderEvent::OrderJoined { .. } => {
                 let order = self.existing(id)?;
@@ -264,6 +259,7 @@ impl State {
         }
         self.plans.apply_order_added(&order.plan_id, &order.id);
         self.orders_by_flow.entry(order.workflow_position.workflow_id.clone()).or_default().insert(order.id.clone());
+        self.order_counts.change(None, Some(order.state.type_name()));
         self.orders.insert(order.id.clone(), Box::new(order));
         Ok(())
     }
