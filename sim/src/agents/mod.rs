@@ -1,19 +1,19 @@
 //! Worlds of agents: controllers, directors, subagents and the processes of their jobs, in simulated time, under faults and
 //! commands that are drawn from a seed. The machines are those of production, unchanged.
 //!
-//! A seed draws a plan ([`plan`]). In the first phase things fail and people command, and safety is audited at every step
-//! ([`audit`]). Then everything is healed, and within a bound every order must have come to its end, and what it has been through
-//! must be what may happen to an order ([`looking_back`]). At last, when all is well, a subagent is lost, and the promised time in
-//! which new jobs start elsewhere is measured ([`promise`]).
+//! A seed draws a plan (`plan`). In the first phase things fail and people command, and safety is audited at every step
+//! (`audit`). Then everything is healed, and within a bound every order must have come to its end, and what it has been through
+//! must be what may happen to an order (`looking_back`). At last, when all is well, a subagent is lost, and the promised time in
+//! which new jobs start elsewhere is measured (`promise`).
 //!
-//! - [`place`], [`clock`]: the processes of Baton, their computers and clocks.
-//! - [`keeper`]: what runs a controller or director, and its disk.
-//! - [`network`]: what connects them.
-//! - [`processes`]: what jobs do.
-//! - [`work`]: what people want: items, orders, commands; and how they ask until they are answered.
-//! - [`faults`]: what goes wrong, and how it is healed.
-//! - [`shrink`]: of what happens in a world in which something is wrong, what is needed for that.
-//! - [`scenarios`]: named stories with golden outcomes.
+//! - `place`, `clock`: the processes of Baton, their computers and clocks.
+//! - `keeper`: what runs a controller or director, and its disk.
+//! - `network`: what connects them.
+//! - `processes`: what jobs do.
+//! - `work`: what people want: items, orders, commands; and how they ask until they are answered.
+//! - `faults`: what goes wrong, and how it is healed.
+//! - `shrink`: of what happens in a world in which something is wrong, what is needed for that.
+//! - `scenarios`: named stories with golden outcomes.
 
 mod audit;
 mod clock;
